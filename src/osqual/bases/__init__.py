@@ -1,0 +1,1 @@
+"""Base images: made from a distribution's mirror, downloaded, or local; cached by content."""

@@ -1,0 +1,1 @@
+"""Builders turn a recipe into an image: layered (QEMU) and packer."""

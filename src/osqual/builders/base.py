@@ -1,0 +1,40 @@
+"""What a builder is given and what it must do."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from osqual.model import Configuration, Image, Recipe
+from osqual.scope import RunScope
+from osqual.template import PackerTemplate
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildRequest:
+    """One recipe to build, for one configuration of those that share it.
+
+    `base_images` maps region to base image as the nearest `base_images.json` says; `find_file`
+    resolves a path written in the template (nearest directory wins) or raises InvalidInput.
+    """
+
+    configuration: Configuration
+    template: PackerTemplate
+    recipe: Recipe
+    base_images: Mapping[str, str]
+    find_file: Callable[[str], Path]
+    cold: bool = False
+    """Do not use, and do not leave, layers."""
+
+
+class Builder(Protocol):
+    """Turns a recipe into an image."""
+
+    def validate(self, request: BuildRequest, scope: RunScope) -> None:
+        """Refuse what cannot be built, before anything is started. Raises InvalidInput."""
+
+    def build(self, request: BuildRequest, scope: RunScope) -> Image:
+        """Build, or find what was built from the same recipe. Raises BuildFailed.
+
+        Everything that was started is ended before it returns or raises.
+        """

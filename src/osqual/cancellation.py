@@ -1,0 +1,70 @@
+"""Stopping politely: one token per run, carried to everything that waits.
+
+A signal handler only sets the token's event; each wait notices it. That keeps cleanup code from
+being torn apart in the middle, and lets many runs share a process.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+from osqual.errors import Interrupted, TimeLimitExceeded
+
+
+class Cancellation:
+    """A cancel event and an optional deadline (monotonic seconds)."""
+
+    def __init__(
+        self,
+        *,
+        event: threading.Event | None = None,
+        deadline: float | None = None,
+        what: str = "the run",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._event = event or threading.Event()
+        self._deadline = deadline
+        self._what = what
+        self._clock = clock
+
+    def cancel(self) -> None:
+        """Ask everything that waits on this token, or on one limited from it, to stop."""
+        self._event.set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._event.is_set()
+
+    def limited(self, limit_s: float, what: str) -> "Cancellation":
+        """The same token with a deadline `limit_s` from now; an earlier deadline stays."""
+        deadline = self._clock() + limit_s
+        if self._deadline is not None and self._deadline <= deadline:
+            return self
+        return Cancellation(event=self._event, deadline=deadline, what=what, clock=self._clock)
+
+    def shielded(self, limit_s: float, what: str) -> "Cancellation":
+        """A fresh token for clean-up: not cancelled by what cancelled this one, but limited."""
+        return Cancellation(deadline=self._clock() + limit_s, what=what, clock=self._clock)
+
+    def remaining_s(self) -> float | None:
+        """Seconds to the deadline, never negative; None without one."""
+        return None if self._deadline is None else max(0.0, self._deadline - self._clock())
+
+    def check(self) -> None:
+        """Raise Interrupted or TimeLimitExceeded when it is time to stop."""
+        if self._event.is_set():
+            raise Interrupted("Interrupted.", details=f"While: {self._what}.")
+        if self.remaining_s() == 0.0:
+            raise TimeLimitExceeded(
+                f"Time limit exceeded: {self._what}.",
+                resolution="look at the log and the console of the run; raise the limit in "
+                "osqual.yaml if the work was still going on",
+            )
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, but wake at once and raise when cancelled; never past the deadline."""
+        self.check()
+        remaining = self.remaining_s()
+        self._event.wait(seconds if remaining is None else min(seconds, remaining))
+        self.check()

@@ -1,0 +1,1 @@
+"""Reading a catalogue: layout, files, configurations (nearest file wins)."""

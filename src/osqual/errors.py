@@ -1,0 +1,113 @@
+"""Every error osqual raises on purpose, with its exit code.
+
+An error says what happened (`brief`), the evidence (`details`) and what to do (`resolution`).
+Anything else that reaches the command line's boundary is a bug and is shown as one.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The process exit codes, the same for every command."""
+
+    OK = 0
+    REJECTED = 1
+    USAGE = 2
+    INCONCLUSIVE = 3
+    CLEANUP_INCOMPLETE = 4
+    LOCKED = 75
+    INTERRUPTED = 130
+
+
+class OsqualError(Exception):
+    """Base of every expected failure; shown without a traceback."""
+
+    exit_code = ExitCode.INCONCLUSIVE
+
+    def __init__(self, brief: str, *, details: str = "", resolution: str = "") -> None:
+        super().__init__(brief)
+        self.brief = brief
+        self.details = details
+        self.resolution = resolution
+
+    def __str__(self) -> str:
+        parts = [self.brief]
+        if self.details:
+            parts.append(self.details.rstrip())
+        if self.resolution:
+            parts.append(f"To do: {self.resolution}")
+        return "\n".join(parts)
+
+
+class UsageError(OsqualError):
+    """The command was asked for something that does not make sense."""
+
+    exit_code = ExitCode.USAGE
+
+
+class InvalidInput(OsqualError):
+    """A file of the catalogue, or a setting, cannot be used as it is."""
+
+    exit_code = ExitCode.USAGE
+
+
+class NotFound(UsageError):
+    """Something that was named (a configuration, a run, a node) does not exist."""
+
+
+class MissingProgram(OsqualError):
+    """An external program that this operation needs is not installed."""
+
+    exit_code = ExitCode.USAGE
+
+
+class InfrastructureError(OsqualError):
+    """The surroundings failed (machine, network, disk): says nothing about the product."""
+
+
+class CommandFailed(InfrastructureError):
+    """An external command ended with a non-zero exit code."""
+
+    def __init__(
+        self, brief: str, *, exit_status: int, details: str = "", resolution: str = ""
+    ) -> None:
+        super().__init__(brief, details=details, resolution=resolution)
+        self.exit_status = exit_status
+
+
+class BuildFailed(OsqualError):
+    """The image could not be built."""
+
+
+class ProvisionFailed(InfrastructureError):
+    """The cluster's machines did not come up."""
+
+
+class InstallFailed(OsqualError):
+    """The product could not be installed on the cluster."""
+
+
+class PublishFailed(OsqualError):
+    """The verdict stands, but the published files could not be written."""
+
+
+class TimeLimitExceeded(InfrastructureError):
+    """An operation was ended because its time limit passed."""
+
+
+class CleanupIncomplete(OsqualError):
+    """Resources may be left behind; `details` names them."""
+
+    exit_code = ExitCode.CLEANUP_INCOMPLETE
+
+
+class StateLocked(OsqualError):
+    """Another orchestrator holds the state directory."""
+
+    exit_code = ExitCode.LOCKED
+
+
+class Interrupted(OsqualError):
+    """A person or a signal asked the run to stop."""
+
+    exit_code = ExitCode.INTERRUPTED

@@ -1,0 +1,55 @@
+"""Run events: the one thing the engine says about its progress; renderers subscribe."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class EventKind(StrEnum):
+    """What an event is about. Renderers may ignore kinds they do not know."""
+
+    RUN_STARTED = "run.started"
+    RUN_ENDED = "run.ended"
+    STEP_STARTED = "step.started"
+    STEP_ENDED = "step.ended"
+    PROGRESS = "progress"
+    """Something worth showing inside a step: `data` may hold `node`, `done`, `total`, `unit`."""
+    OUTPUT = "output"
+    """A line printed by a script or a tool: `data["source"]` says which."""
+    TEST = "test"
+    """A test ended: `data` holds `suite`, `test_id`, `outcome`, `duration_s`."""
+    RETRY = "retry"
+    WARNING = "warning"
+    RESOURCE = "resource"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One thing that happened in a run; `time` is seconds since the epoch."""
+
+    kind: EventKind
+    run_id: str
+    time: float
+    message: str = ""
+    step: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+Subscriber = Callable[[Event], None]
+
+
+class EventBus:
+    """Hands each event to every subscriber, in order, on the caller's thread."""
+
+    def __init__(self, *subscribers: Subscriber) -> None:
+        self._subscribers = list(subscribers)
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Add a subscriber; it sees the events from now on."""
+        self._subscribers.append(subscriber)
+
+    def publish(self, event: Event) -> None:
+        """Hand the event to every subscriber."""
+        for subscriber in self._subscribers:
+            subscriber(event)

@@ -1,0 +1,1 @@
+"""Platforms turn an image into a cluster: qemu, terraform."""

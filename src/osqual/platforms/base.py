@@ -1,0 +1,38 @@
+"""What a platform is given and what it must do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from osqual.model import Cluster, Configuration, Image, Topology
+from osqual.scope import RunScope
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProvisionRequest:
+    """The cluster to make. `variables` is the profile as written (strings, lists, maps)."""
+
+    configuration: Configuration
+    topology: Topology
+    ssh_user: str
+    variables: Mapping[str, Any]
+
+
+class Platform(Protocol):
+    """Turns an image into a cluster, and a cluster into nothing."""
+
+    def validate(self, request: ProvisionRequest, scope: RunScope) -> None:
+        """Refuse what cannot be provisioned, before an image is built: memory, disk, programs."""
+
+    def provision(self, request: ProvisionRequest, image: Image, scope: RunScope) -> Cluster:
+        """Boot every node and return when each answers ssh. Raises ProvisionFailed.
+
+        May leave machines behind when it raises: the caller always calls `destroy`.
+        """
+
+    def destroy(self, scope: RunScope) -> None:
+        """End everything `provision` made, from the run directory and the journal alone.
+
+        Safe to call again, from another process, and when nothing was made. Goes on past failures
+        and raises CleanupIncomplete with what is left.
+        """

@@ -1,0 +1,307 @@
+"""The only door to subprocess: `run` for short commands, `Job` for long children.
+
+A job has its own session and a directory that holds its output, pid, start time and exit code, so
+that a later process can attach to it. Arguments are always lists; there is no shell string.
+"""
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from osqual.cancellation import Cancellation
+from osqual.errors import CommandFailed, InfrastructureError, MissingProgram, OsqualError
+
+POLL_S = 0.05
+TAIL_LINES = 20
+
+INSTALL_COMMANDS: Mapping[str, str] = {
+    "qemu-system-x86_64": "apt-get install qemu-system-x86",
+    "qemu-img": "apt-get install qemu-utils",
+    "mmdebstrap": "apt-get install mmdebstrap",
+    "ssh": "apt-get install openssh-client",
+    "ssh-keygen": "apt-get install openssh-client",
+    "scp": "apt-get install openssh-client",
+    "sfdisk": "apt-get install fdisk",
+    "mke2fs": "apt-get install e2fsprogs",
+    "grub-mkimage": "apt-get install grub-common grub-pc-bin",
+    "git": "apt-get install git",
+    "packer": "apt-get install packer",
+}
+
+# The shim is constant and the command reaches it as arguments, so nothing is ever parsed by it.
+# It ignores SIGINT and SIGTERM, because it has to outlive the command to record its exit code.
+_SHIM = """
+directory=$1; shift
+trap : INT TERM HUP
+"$@" &
+child=$!
+while :; do
+  wait "$child"; status=$?
+  kill -0 "$child" 2>/dev/null || break
+done
+printf '%s\\n' "$status" > "$directory/exit.tmp" && mv "$directory/exit.tmp" "$directory/exit"
+"""
+
+
+def find_program(name: str) -> str:
+    """Absolute path of an external program, or MissingProgram with the command that installs it."""
+    found = shutil.which(name)
+    if found is None:
+        install = INSTALL_COMMANDS.get(name)
+        raise MissingProgram(
+            f"The program {name!r} is not installed or not on PATH.",
+            resolution=f"install it: {install}" if install else f"install {name}",
+        )
+    return found
+
+
+def format_command(argv: Sequence[str]) -> str:
+    """The command as a person would paste it into a shell."""
+    return shlex.join(argv)
+
+
+def tail(text: str, lines: int = TAIL_LINES) -> str:
+    """The last lines of a text."""
+    return "\n".join(text.rstrip().splitlines()[-lines:])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed:
+    """How a command ended."""
+
+    argv: tuple[str, ...]
+    exit_status: int
+    stdout: str
+    stderr: str
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    timeout_s: float = 60.0,
+    cancellation: Cancellation | None = None,
+    check: bool = True,
+) -> Completed:
+    """Run a short command to its end and return its output as text.
+
+    `env` is added to the environment. Raises MissingProgram, CommandFailed (when `check`),
+    TimeLimitExceeded or Interrupted; the command is gone when any of them is raised.
+    """
+    program = find_program(argv[0])
+    what = f"running {format_command(argv)}"
+    token = (cancellation or Cancellation()).limited(timeout_s, what)
+    try:
+        child = subprocess.Popen(
+            [program, *argv[1:]],
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise InfrastructureError(f"Cannot start {argv[0]}: {error}") from error
+    stdout, stderr = _communicate(child, stdin, token)
+    completed = Completed(
+        argv=tuple(argv), exit_status=child.returncode, stdout=stdout, stderr=stderr
+    )
+    if check and completed.exit_status != 0:
+        raise CommandFailed(
+            f"{argv[0]} failed with exit status {completed.exit_status}.",
+            exit_status=completed.exit_status,
+            details=f"{format_command(argv)}\n{tail(stderr or stdout)}",
+        )
+    return completed
+
+
+def _communicate(
+    child: subprocess.Popen[str], stdin: str | None, token: Cancellation
+) -> tuple[str, str]:
+    """Feed and drain the child, looking at the token in between; end its session when it fires."""
+    while True:
+        try:
+            return child.communicate(input=stdin, timeout=POLL_S * 4)
+        except subprocess.TimeoutExpired:
+            stdin = None  # communicate() remembers what it was given first
+        try:
+            token.check()
+        except OsqualError:
+            _end_group(child.pid, signal.SIGTERM)
+            try:
+                child.communicate(timeout=2)
+            except subprocess.TimeoutExpired:
+                _end_group(child.pid, signal.SIGKILL)
+                child.communicate()
+            raise
+
+
+def _end_group(pid: int, signum: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signum)
+
+
+class JobState(StrEnum):
+    """Where a job is: `lost` means gone without an exit code (killed together with its shim)."""
+
+    RUNNING = "running"
+    EXITED = "exited"
+    LOST = "lost"
+
+
+class Job:
+    """A long child that outlives its parent, known by its directory alone.
+
+    Files: `job.json` (argv, pid, start), `stdout`, `stderr`, `exit`.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def start(
+        cls,
+        directory: Path,
+        argv: Sequence[str],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> "Job":
+        """Start the command detached; `directory` is made and must not hold a job yet."""
+        program = find_program(argv[0])
+        directory.mkdir(parents=True, exist_ok=True)
+        if (directory / "job.json").exists():
+            raise InfrastructureError(f"A job was already started in {directory}.")
+        job = cls(directory)
+        with (directory / "stdout").open("wb") as out, (directory / "stderr").open("wb") as err:
+            job._child = subprocess.Popen(
+                ["/bin/sh", "-c", _SHIM, "osqual-job", str(directory), program, *argv[1:]],
+                cwd=cwd,
+                env={**os.environ, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+        pid = job._child.pid
+        record = {"argv": list(argv), "pid": pid, "start": process_start(pid)}
+        write_atomic(directory / "job.json", json.dumps(record, indent=2) + "\n")
+        return job
+
+    @property
+    def pid(self) -> int:
+        """The pid of the job's session leader, which is also its process group."""
+        return int(json.loads((self.directory / "job.json").read_text())["pid"])
+
+    @property
+    def stdout(self) -> Path:
+        """The file that receives standard output."""
+        return self.directory / "stdout"
+
+    @property
+    def stderr(self) -> Path:
+        """The file that receives standard error."""
+        return self.directory / "stderr"
+
+    @property
+    def exit_status(self) -> int | None:
+        """The exit status on disk, None while there is none."""
+        try:
+            return int((self.directory / "exit").read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def state(self) -> JobState:
+        """Look at the process and at the directory; pids that were used again are not mistaken."""
+        if self._child is not None:
+            self._child.poll()  # reap our own child, or it stays a zombie that looks alive
+        if self.exit_status is not None:
+            return JobState.EXITED
+        record = json.loads((self.directory / "job.json").read_text())
+        alive = process_start(record["pid"]) == record["start"] is not None
+        if alive:
+            return JobState.RUNNING
+        return JobState.EXITED if self.exit_status is not None else JobState.LOST
+
+    def wait(self, cancellation: Cancellation, *, grace_s: float = 30.0) -> int:
+        """Wait for the end and return the exit status (-1 when it was lost).
+
+        When the token fires, the job is ended politely within `grace_s` first and then the
+        token's error is raised.
+        """
+        while self.state() is JobState.RUNNING:
+            try:
+                cancellation.sleep(POLL_S)
+            except OsqualError:
+                self.end(grace_s=grace_s)
+                raise
+        status = self.exit_status
+        return -1 if status is None else status
+
+    def end(self, *, grace_s: float = 30.0) -> None:
+        """SIGINT and wait, SIGTERM and wait, SIGKILL last; returns when nothing of it is left."""
+        for signum, patience_s in (
+            (signal.SIGINT, grace_s),
+            (signal.SIGTERM, min(grace_s, 5.0)),
+            (signal.SIGKILL, 5.0),
+        ):
+            if self.state() is not JobState.RUNNING:
+                break
+            _end_group(self.pid, signum)
+            give_up = time.monotonic() + patience_s
+            while self.state() is JobState.RUNNING and time.monotonic() < give_up:
+                time.sleep(POLL_S)
+        _end_group(self.pid, signal.SIGKILL)  # grandchildren that the command left in its group
+
+    def tail(self, lines: int = TAIL_LINES) -> str:
+        """The last lines of standard error, or of standard output when that is empty."""
+        for stream in (self.stderr, self.stdout):
+            if stream.exists() and (text := stream.read_text(errors="replace").strip()):
+                return tail(text, lines)
+        return ""
+
+
+def process_start(pid: int) -> str | None:
+    """A token that tells one process from a later one with the same pid; None when it is gone.
+
+    Field 22 of /proc/PID/stat (start time in clock ticks since boot; proc(5)) and the boot id. A
+    zombie counts as gone.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else f"{boot}:{fields[19]}"
+
+
+def write_atomic(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
+    """Write a whole file or nothing: temporary file beside it, flushed, then renamed over it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    data = content.encode() if isinstance(content, str) else content
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,1 @@
+"""Publishing: the images file, the build history and the record."""

@@ -1,0 +1,1 @@
+"""One QEMU machine, shared by the layered builder and the platform."""

@@ -1,0 +1,89 @@
+"""What every effect is given: the run it belongs to, where to write, how to speak and to stop."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from osqual.cancellation import Cancellation
+from osqual.events import Event, EventBus, EventKind
+from osqual.settings import Settings
+from osqual.store.journal import Journal
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunScope:
+    """One run's surroundings. `directory` is the run directory; `journal` its rows in the store."""
+
+    run_id: str
+    directory: Path
+    settings: Settings
+    journal: Journal
+    bus: EventBus
+    cancellation: Cancellation
+    step: str = ""
+
+    def emit(self, kind: EventKind, message: str = "", **data: Any) -> None:
+        """Publish an event of this run and step, stamped with the wall clock."""
+        self.bus.publish(
+            Event(
+                kind=kind,
+                run_id=self.run_id,
+                time=time.time(),
+                message=message,
+                step=self.step,
+                data=data,
+            )
+        )
+
+    def progress(self, message: str, **data: Any) -> None:
+        """Say what is going on inside the step."""
+        self.emit(EventKind.PROGRESS, message, **data)
+
+    def warn(self, message: str, **data: Any) -> None:
+        """Say something the user should look at, without failing."""
+        self.emit(EventKind.WARNING, message, **data)
+
+    def limited(self, limit_s: float, what: str) -> "RunScope":
+        """The same scope with a time limit."""
+        return replace(self, cancellation=self.cancellation.limited(limit_s, what))
+
+    def shielded(self, limit_s: float, what: str) -> "RunScope":
+        """The same scope for clean-up: a cancel that was asked for does not stop it."""
+        return replace(self, cancellation=self.cancellation.shielded(limit_s, what))
+
+    def in_step(self, step: str) -> "RunScope":
+        """The same scope, speaking for another step."""
+        return replace(self, step=step)
+
+    @contextmanager
+    def resource(self, kind: str, name: str, **details: Any) -> Iterator["OwnedResource"]:
+        """Journal a resource: its intent before the body, its end after the body.
+
+        The body creates the thing, calls `created(id)`, uses it and ends it. When the body raises,
+        the row stays open unless `ended()` was called, so that the reaper finds it.
+        """
+        owned = OwnedResource(journal=self.journal, row=self.journal.intend(kind, name, details))
+        yield owned
+        owned.ended()
+
+
+@dataclass
+class OwnedResource:
+    """A journalled resource while its owner holds it."""
+
+    journal: Journal
+    row: int
+    done: bool = False
+
+    def created(self, external_id: str, **details: Any) -> None:
+        """Record the id under which the thing now exists."""
+        self.journal.created(self.row, external_id, details)
+
+    def ended(self) -> None:
+        """Record that nothing of it is left."""
+        if not self.done:
+            self.done = True
+            self.journal.ended(self.row)

@@ -1,0 +1,173 @@
+"""Settings: declared once, read from osqual.yaml and the environment, each knowing its source."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from osqual.errors import InvalidInput
+
+FILE_NAME = "osqual.yaml"
+DCOS_IMAGES_LAYOUT = "{os}/{os_version}/{platform}/{product}-{release}/docker-{docker}[/{variant}]"
+
+# Environment variable -> dotted setting. Only what a user changes per machine is here; what
+# belongs to the catalogue is changed in osqual.yaml.
+ENVIRONMENT: Mapping[str, str] = {
+    "OSQUAL_STATE_DIR": "directories.state",
+    "OSQUAL_CACHE_DIR": "directories.cache",
+    "OSQUAL_DATA_DIR": "directories.data",
+    "OSQUAL_STORE": "store",
+    "OSQUAL_ACCELERATION": "qemu.acceleration",
+    "OSQUAL_DEBIAN_MIRROR": "qemu.debian_mirror",
+}
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Directories(_Section):
+    """Where osqual keeps things outside the catalogue (XDG base directories by default)."""
+
+    state: Path = Field(default_factory=lambda: platformdirs.user_state_path("osqual"))
+    cache: Path = Field(default_factory=lambda: platformdirs.user_cache_path("osqual"))
+    data: Path = Field(default_factory=lambda: platformdirs.user_data_path("osqual"))
+
+
+class FileNames(_Section):
+    """Names of a configuration's files; the defaults are those of dcos/dcos-images."""
+
+    template: str = "packer.json"
+    base_images: str = "base_images.json"
+    profile: str = "cluster_profile.tfvars"
+    old_profile: str = "desired_cluster_profile.tfvars"
+    config: str = "publish_and_test_config.yaml"
+    setup: str = "setup.sh"
+    images: str = "dcos_images.yaml"
+    history: str = "packer_build_history.json"
+    record: str = "qualification.json"
+    mutes: str = "mutes.yaml"
+
+
+class Qemu(_Section):
+    """The embedded platform. Sizes are per node."""
+
+    acceleration: Literal["auto", "kvm", "tcg"] = "auto"
+    memory_mb: int = Field(default=1024, ge=128)
+    cpus: int = Field(default=2, ge=1)
+    disk_gb: int | None = Field(default=None, ge=1)
+    """Grow each node's disk to this size; None keeps the image's."""
+    boot_timeout_s: float = Field(default=600, gt=0)
+    layers: Literal["ram", "disk", "off"] = "ram"
+    """How the layered builder continues after an edit: from memory, from disk, or never."""
+    debian_mirror: str | None = None
+    """Mirror for `debian:SUITE` bases; None leaves the choice to mmdebstrap."""
+
+
+class TimeLimits(_Section):
+    """Seconds a step may take before it is ended as inconclusive."""
+
+    validate_: float = Field(default=300, gt=0, alias="validate")
+    build: float = Field(default=3600, gt=0)
+    provision: float = Field(default=1800, gt=0)
+    install: float = Field(default=3600, gt=0)
+    test: float = Field(default=7200, gt=0)
+    publish: float = Field(default=600, gt=0)
+    destroy: float = Field(default=600, gt=0)
+
+    def of(self, step: str) -> float | None:
+        """The limit of a step by its name; None for a step that needs none."""
+        value = getattr(self, "validate_" if step == "validate" else step, None)
+        return None if value is None else float(value)
+
+
+class Settings(_Section):
+    """All settings. `sources` maps the dotted name of every value set somewhere to where."""
+
+    layout: str = DCOS_IMAGES_LAYOUT
+    files: FileNames = FileNames()
+    default_region: str | None = None
+    aliases: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
+    """Dimension -> value -> what it means the same as."""
+    products: str = "products"
+    """Folder of product definitions, relative to the catalogue's root."""
+    store: str | None = None
+    """Database URL; None is SQLite in the state directory."""
+    directories: Directories = Field(default_factory=Directories)
+    qemu: Qemu = Qemu()
+    time_limits: TimeLimits = TimeLimits()
+    lint: Mapping[str, Any] = Field(default_factory=dict)
+    sources: Mapping[str, str] = Field(default_factory=dict, exclude=True)
+
+    def source_of(self, name: str) -> str:
+        """Where a value comes from: a file, an environment variable, or `default`."""
+        return self.sources.get(name, "default")
+
+
+def load_settings(root: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings for the catalogue at `root` (None: no catalogue); the environment wins over it.
+
+    Raises InvalidInput naming the file, the key and what it should be.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    path = None if root is None else root / FILE_NAME
+    if path is not None and path.is_file():
+        values = _read(path)
+        sources = dict.fromkeys(_dotted(values), str(path))
+    for variable, dotted in ENVIRONMENT.items():
+        if environ.get(variable):
+            _set(values, dotted, environ[variable])
+            sources[dotted] = f"${variable}"
+    if "sources" in values:
+        raise InvalidInput(f"{path}: unknown key 'sources'")
+    try:
+        return Settings(**values, sources=sources)
+    except ValidationError as error:
+        problems = "\n".join(_problem(item, sources) for item in error.errors())
+        raise InvalidInput(
+            "The settings cannot be used.",
+            details=problems,
+            resolution="correct the keys named above; `osqual schema osqual` prints what is known",
+        ) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InvalidInput(f"Cannot read {path}.", details=str(error)) from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise InvalidInput(f"{path} must hold a mapping of settings.")
+    return content
+
+
+def _dotted(values: Mapping[str, Any], prefix: str = "") -> list[str]:
+    names = []
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        names += [name, *(_dotted(value, f"{name}.") if isinstance(value, dict) else [])]
+    return names
+
+
+def _set(values: dict[str, Any], dotted: str, value: str) -> None:
+    *sections, key = dotted.split(".")
+    for section in sections:
+        inner = values.setdefault(section, {})
+        if not isinstance(inner, dict):
+            return  # the file's section is not a mapping: validation will say so
+        values = inner
+    values[key] = value
+
+
+def _problem(item: Any, sources: Mapping[str, str]) -> str:
+    name = ".".join(str(part) for part in item["loc"])
+    source = sources.get(name) or sources.get(name.rpartition(".")[0]) or "settings"
+    return f"{source}: {name}: {item['msg']}"

@@ -1,0 +1,1 @@
+"""The journal: runs, steps, resources and results on SQLite or PostgreSQL."""

@@ -1,0 +1,21 @@
+"""What a run writes down about the resources it owns, before and after they exist."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+
+class Journal(Protocol):
+    """The resource rows of one run. Each call is durable when it returns."""
+
+    def intend(self, kind: str, name: str, details: Mapping[str, Any]) -> int:
+        """Record, before it is created, a resource with a deterministic name; returns its row.
+
+        `kind` is one of: vm, disk, port, network, key, file, job. `details` holds what a later
+        process needs to end it (pid file, directory, …) and no secret.
+        """
+
+    def created(self, row: int, external_id: str, details: Mapping[str, Any]) -> None:
+        """Record that it exists, under which id; `details` is merged into the row's."""
+
+    def ended(self, row: int) -> None:
+        """Record that nothing of it is left."""

@@ -1,0 +1,30 @@
+"""What a suite kind is given and what it must do."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from osqual.model import Cluster, Configuration, Selection, Suite, SuiteResult
+from osqual.scope import RunScope
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuiteRequest:
+    """One suite to run against a cluster; `directory` receives its log, JUnit and artefacts."""
+
+    suite: Suite
+    configuration: Configuration
+    cluster: Cluster
+    selection: Selection
+    directory: Path
+
+
+class SuiteKind(Protocol):
+    """Runs a suite and reads its results."""
+
+    def run(self, request: SuiteRequest, scope: RunScope) -> SuiteResult:
+        """Run the suite to its end or its time limit.
+
+        A failing test is a result. A suite that died, collected nothing or left no readable report
+        is a SuiteResult with a `problem`; only being interrupted raises.
+        """
