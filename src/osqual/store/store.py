@@ -1,0 +1,267 @@
+"""The store: every run, step, resource and result, durable when a call returns."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, Table, insert, select, update
+from sqlalchemy.engine import RowMapping
+
+from osqual.errors import NotFound
+from osqual.model import Judgement, SuiteResult
+from osqual.settings import Settings
+from osqual.store.database import open_engine, sqlite_url
+from osqual.store.schema import resources, results, runs, steps, suites
+
+RUNNING = "running"
+ENDED = "ended"
+LATEST = "latest"
+
+Row = Mapping[str, Any]
+
+
+def open_store(settings: Settings) -> "Store":
+    """The store that the settings name; made when it does not exist yet."""
+    if settings.store is not None:
+        return Store(open_engine(settings.store))
+    settings.directories.state.mkdir(parents=True, exist_ok=True)
+    return Store(open_engine(sqlite_url(settings.directories.state / "store.db")))
+
+
+class Store:
+    """Reads and writes of the journal over one engine; safe to share between threads."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    # Runs and steps
+
+    def begin_run(
+        self,
+        run_id: str,
+        *,
+        configuration: str,
+        catalogue: Path,
+        directory: Path,
+        options: Mapping[str, Any],
+        owner: str,
+        version: str,
+        step_names: Sequence[str],
+    ) -> None:
+        """Write a run and all its steps, before anything is done for it."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                insert(runs).values(
+                    id=run_id,
+                    configuration=configuration,
+                    catalogue=str(catalogue),
+                    directory=str(directory),
+                    status=RUNNING,
+                    reasons=[],
+                    options=dict(options),
+                    image_ids={},
+                    owner=owner,
+                    version=version,
+                    started_at=self._clock(),
+                )
+            )
+            connection.execute(
+                insert(steps),
+                [
+                    {
+                        "run_id": run_id,
+                        "name": name,
+                        "position": position,
+                        "status": "pending",
+                        "message": "",
+                    }
+                    for position, name in enumerate(step_names)
+                ],
+            )
+
+    def note_image(self, run_id: str, recipe_digest: str, image_ids: Mapping[str, str]) -> None:
+        """Write which image the run is about."""
+        self._update(runs, runs.c.id == run_id, recipe_digest=recipe_digest, image_ids=image_ids)
+
+    def end_run(self, run_id: str, judgement: Judgement, exit_code: int) -> None:
+        """Write the verdict; the run is over."""
+        self._update(
+            runs,
+            runs.c.id == run_id,
+            status=ENDED,
+            verdict=judgement.verdict.value,
+            reasons=list(judgement.reasons),
+            exit_code=exit_code,
+            ended_at=self._clock(),
+        )
+
+    def begin_step(self, run_id: str, name: str) -> None:
+        """Write that a step is under way."""
+        where = (steps.c.run_id == run_id) & (steps.c.name == name)
+        self._update(steps, where, status=RUNNING, started_at=self._clock())
+
+    def end_step(self, run_id: str, name: str, status: str, message: str = "") -> None:
+        """Write how a step ended: `done`, `failed` or `skipped`."""
+        where = (steps.c.run_id == run_id) & (steps.c.name == name)
+        self._update(steps, where, status=status, message=message, ended_at=self._clock())
+
+    def record_suite(self, run_id: str, suite: SuiteResult) -> None:
+        """Write a suite's end and all its results in one transaction."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                insert(suites).values(
+                    run_id=run_id,
+                    name=suite.suite,
+                    exit_status=suite.exit_status,
+                    problem=suite.problem,
+                    skipped=suite.skipped,
+                    duration_s=suite.duration_s,
+                )
+            )
+            if suite.results:
+                connection.execute(
+                    insert(results),
+                    [
+                        {
+                            "run_id": run_id,
+                            "suite": result.suite,
+                            "test_id": result.test_id,
+                            "outcome": result.outcome.value,
+                            "duration_s": result.duration_s,
+                            "message": result.message,
+                            "details": result.details,
+                        }
+                        for result in suite.results
+                    ],
+                )
+
+    # Reading
+
+    def runs(self, *, configuration: str | None = None, limit: int | None = None) -> list[Row]:
+        """Runs, newest first."""
+        query = select(runs).order_by(runs.c.started_at.desc(), runs.c.id.desc())
+        if configuration is not None:
+            query = query.where(runs.c.configuration == configuration)
+        return self._rows(query if limit is None else query.limit(limit))
+
+    def run(self, name: str) -> Row:
+        """The run with that id, the only one whose id contains `name`, or the `latest`.
+
+        Raises NotFound with the candidates.
+        """
+        if name == LATEST:
+            newest = self.runs(limit=1)
+            if not newest:
+                raise NotFound("There is no run yet.", resolution="start one with `osqual run`")
+            return newest[0]
+        found = self._rows(select(runs).where(runs.c.id.contains(name, autoescape=True)).limit(20))
+        exact = [row for row in found if row["id"] == name]
+        candidates = exact or found
+        if len(candidates) == 1:
+            return candidates[0]
+        raise NotFound(
+            f"{'No run' if not found else 'More than one run'} matches {name!r}.",
+            details="\n".join(f"{row['id']}  {row['configuration']}" for row in found),
+            resolution="`osqual runs` lists them; `latest` names the newest",
+        )
+
+    def steps(self, run_id: str) -> list[Row]:
+        """A run's steps in order."""
+        return self._rows(select(steps).where(steps.c.run_id == run_id).order_by(steps.c.position))
+
+    def suites(self, run_id: str) -> list[Row]:
+        """A run's suites by name."""
+        return self._rows(select(suites).where(suites.c.run_id == run_id).order_by(suites.c.name))
+
+    def results(self, run_id: str) -> list[Row]:
+        """A run's test results in the order they were recorded."""
+        return self._rows(select(results).where(results.c.run_id == run_id).order_by(results.c.id))
+
+    def resources(self, *, run_id: str | None = None, open_only: bool = True) -> list[Row]:
+        """Resources, oldest first; `open_only` leaves out those that have ended."""
+        query = select(resources).order_by(resources.c.id)
+        if run_id is not None:
+            query = query.where(resources.c.run_id == run_id)
+        if open_only:
+            query = query.where(resources.c.state != ENDED)
+        return self._rows(query)
+
+    # Resources
+
+    def journal(self, run_id: str) -> "RunJournal":
+        """The journal of one run."""
+        return RunJournal(store=self, run_id=run_id)
+
+    def keep_resources(self, run_id: str) -> None:
+        """Mark a run's open resources as kept on purpose, so that the reaper leaves them."""
+        where = (resources.c.run_id == run_id) & (resources.c.state != ENDED)
+        self._update(resources, where, kept=True)
+
+    def intend_resource(self, run_id: str, kind: str, name: str, details: Row) -> int:
+        """Write a resource that is about to be created; returns its row."""
+        with self._engine.begin() as connection:
+            done = connection.execute(
+                insert(resources).values(
+                    run_id=run_id,
+                    kind=kind,
+                    name=name,
+                    state="intended",
+                    details=dict(details),
+                    kept=False,
+                    intended_at=self._clock(),
+                )
+            )
+            key = done.inserted_primary_key
+            assert key is not None  # noqa: S101 - a single-row insert always has one
+            return int(key[0])
+
+    def resource_created(self, row: int, external_id: str, details: Row) -> None:
+        """Write the id of a resource that now exists."""
+        with self._engine.begin() as connection:
+            old = connection.execute(select(resources.c.details).where(resources.c.id == row))
+            merged = {**(old.scalar() or {}), **details}
+            connection.execute(
+                update(resources)
+                .where(resources.c.id == row)
+                .values(state="created", external_id=external_id, details=merged)
+            )
+
+    def resource_ended(self, row: int) -> None:
+        """Write that nothing of a resource is left."""
+        self._update(resources, resources.c.id == row, state=ENDED, ended_at=self._clock())
+
+    def _update(self, table: Table, where: Any, **values: Any) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(update(table).where(where).values(**values))
+
+    def _rows(self, query: Any) -> list[Row]:
+        with self._engine.connect() as connection:
+            found: Sequence[RowMapping] = connection.execute(query).mappings().all()
+        return [dict(row) for row in found]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunJournal:
+    """`journal.Journal` on the store."""
+
+    store: Store
+    run_id: str
+
+    def intend(self, kind: str, name: str, details: Row) -> int:
+        """See `Journal.intend`."""
+        return self.store.intend_resource(self.run_id, kind, name, details)
+
+    def created(self, row: int, external_id: str, details: Row) -> None:
+        """See `Journal.created`."""
+        self.store.resource_created(row, external_id, details)
+
+    def ended(self, row: int) -> None:
+        """See `Journal.ended`."""
+        self.store.resource_ended(row)
