@@ -12,23 +12,34 @@ from osqual.errors import Interrupted, TimeLimitExceeded
 
 
 class Cancellation:
-    """A cancel event and an optional deadline (monotonic seconds)."""
+    """A cancel event and an optional deadline (monotonic seconds).
+
+    `abandon` is the second, stronger wish: stop even the clean-up. Tokens for clean-up listen to
+    that one only.
+    """
 
     def __init__(
         self,
         *,
         event: threading.Event | None = None,
+        abandon: threading.Event | None = None,
         deadline: float | None = None,
         what: str = "the run",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._event = event or threading.Event()
+        self._abandon = abandon or threading.Event()
         self._deadline = deadline
         self._what = what
         self._clock = clock
 
     def cancel(self) -> None:
-        """Ask everything that waits on this token, or on one limited from it, to stop."""
+        """Ask everything that waits on this token, or on one limited from it, to stop.
+
+        Asked a second time, clean-up stops waiting too.
+        """
+        if self._event.is_set():
+            self._abandon.set()
         self._event.set()
 
     @property
@@ -41,11 +52,16 @@ class Cancellation:
         deadline = self._clock() + limit_s
         if self._deadline is not None and self._deadline <= deadline:
             return self
-        return Cancellation(event=self._event, deadline=deadline, what=what, clock=self._clock)
+        return self._with(event=self._event, deadline=deadline, what=what)
 
     def shielded(self, limit_s: float, what: str) -> "Cancellation":
-        """A fresh token for clean-up: not cancelled by what cancelled this one, but limited."""
-        return Cancellation(deadline=self._clock() + limit_s, what=what, clock=self._clock)
+        """A token for clean-up: it stops at its own deadline or when even that is abandoned."""
+        return self._with(event=self._abandon, deadline=self._clock() + limit_s, what=what)
+
+    def _with(self, *, event: threading.Event, deadline: float, what: str) -> "Cancellation":
+        return Cancellation(
+            event=event, abandon=self._abandon, deadline=deadline, what=what, clock=self._clock
+        )
 
     def remaining_s(self) -> float | None:
         """Seconds to the deadline, never negative; None without one."""
