@@ -38,16 +38,13 @@ INSTALL_COMMANDS: Mapping[str, str] = {
 }
 
 # The shim is constant and the command reaches it as arguments, so nothing is ever parsed by it.
-# It ignores SIGINT and SIGTERM, because it has to outlive the command to record its exit code.
+# It outlives signals to the group, because it has to record the exit code. The command runs in
+# its foreground: a shell makes background commands ignore SIGINT.
 _SHIM = """
 directory=$1; shift
 trap : INT TERM HUP
-"$@" &
-child=$!
-while :; do
-  wait "$child"; status=$?
-  kill -0 "$child" 2>/dev/null || break
-done
+"$@"
+status=$?
 printf '%s\\n' "$status" > "$directory/exit.tmp" && mv "$directory/exit.tmp" "$directory/exit"
 """
 

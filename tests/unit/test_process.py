@@ -1,0 +1,113 @@
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from osqual.cancellation import Cancellation
+from osqual.errors import CommandFailed, Interrupted, MissingProgram, TimeLimitExceeded
+from osqual.process import Job, JobState, find_program, process_start, run, write_atomic
+
+
+def test_output_and_status_come_back() -> None:
+    done = run(["sh", "-c", "echo out; echo err >&2; exit 3"], check=False)
+    assert (done.exit_status, done.stdout, done.stderr) == (3, "out\n", "err\n")
+
+
+def test_arguments_are_never_parsed_by_a_shell() -> None:
+    assert run(["printf", "%s", "$(id) ; 'x"]).stdout == "$(id) ; 'x"
+
+
+def test_a_failure_shows_a_command_that_can_be_pasted_and_the_last_lines() -> None:
+    with pytest.raises(CommandFailed) as caught:
+        run(["sh", "-c", "echo the reason >&2; exit 9"])
+    assert caught.value.exit_status == 9
+    assert "sh -c 'echo the reason >&2; exit 9'" in caught.value.details
+    assert "the reason" in caught.value.details
+
+
+def test_a_missing_program_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(MissingProgram, match="apt-get install qemu-utils"):
+        find_program("qemu-img")
+
+
+def test_a_time_limit_ends_the_whole_session() -> None:
+    with pytest.raises(TimeLimitExceeded, match="sleep 61"):
+        run(["sh", "-c", "sleep 61 & wait"], timeout_s=0.3)
+
+
+def test_large_input_and_output_do_not_block() -> None:
+    text = "x" * 1_000_000
+    assert run(["cat"], stdin=text).stdout == text
+
+
+def test_a_cancel_from_another_thread_interrupts_a_command() -> None:
+    token = Cancellation()
+    threading.Timer(0.2, token.cancel).start()
+    with pytest.raises(Interrupted):
+        run(["sleep", "60"], cancellation=token)
+
+
+def test_a_job_records_its_end_on_disk(tmp_path: Path) -> None:
+    job = Job.start(tmp_path / "job", ["sh", "-c", "echo hello; exit 7"])
+    assert job.wait(Cancellation()) == 7
+    again = Job(tmp_path / "job")
+    assert again.state() is JobState.EXITED
+    assert again.exit_status == 7
+    assert again.stdout.read_text() == "hello\n"
+
+
+def test_another_process_can_attach_to_a_running_job(tmp_path: Path) -> None:
+    job = Job.start(tmp_path / "job", ["sleep", "60"])
+    attached = Job(tmp_path / "job")
+    assert attached.state() is JobState.RUNNING
+    attached.end(grace_s=5)
+    assert job.state() is not JobState.RUNNING
+
+
+def test_interrupting_a_job_gives_it_time_to_clean_up(tmp_path: Path) -> None:
+    script = "trap 'echo cleaned; exit 0' INT; echo ready; while :; do sleep 0.05; done"
+    job = Job.start(tmp_path / "job", ["bash", "-c", script])
+    while "ready" not in job.stdout.read_text():
+        time.sleep(0.02)
+    token = Cancellation()
+    token.cancel()
+    with pytest.raises(Interrupted):
+        job.wait(token)
+    assert "cleaned" in job.stdout.read_text()
+    assert job.exit_status == 0
+
+
+def test_a_job_that_ignores_every_polite_signal_is_killed(tmp_path: Path) -> None:
+    job = Job.start(
+        tmp_path / "job", ["bash", "-c", "trap '' INT TERM; echo on; sleep 60; sleep 60"]
+    )
+    while "on" not in job.stdout.read_text():
+        time.sleep(0.02)
+    job.end(grace_s=0.3)
+    assert job.state() in (JobState.EXITED, JobState.LOST)
+
+
+def test_a_job_killed_together_with_its_shim_is_lost_not_successful(tmp_path: Path) -> None:
+    job = Job.start(tmp_path / "job", ["sleep", "60"])
+    os.killpg(job.pid, signal.SIGKILL)
+    assert job.wait(Cancellation()) == -1
+    assert job.state() is JobState.LOST
+
+
+def test_a_reused_pid_is_not_mistaken(tmp_path: Path) -> None:
+    assert process_start(os.getpid()) != process_start(os.getppid())
+    assert process_start(2**22 + 1) is None
+
+
+def test_an_atomic_write_leaves_the_old_content_when_it_fails(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    write_atomic(target, "old")
+    (tmp_path / "directory").mkdir()
+    with pytest.raises(OSError):
+        write_atomic(tmp_path / "directory", "new")
+    assert target.read_text() == "old"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["directory", "file"]
