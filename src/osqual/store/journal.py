@@ -1,6 +1,6 @@
 """What a run writes down about the resources it owns, before and after they exist."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 
@@ -19,3 +19,6 @@ class Journal(Protocol):
 
     def ended(self, row: int) -> None:
         """Record that nothing of it is left."""
+
+    def unended(self) -> Sequence[Mapping[str, Any]]:
+        """The run's resources that have not ended: `id`, `kind`, `name`, `external_id`, `details`."""

@@ -265,3 +265,7 @@ class RunJournal:
     def ended(self, row: int) -> None:
         """See `Journal.ended`."""
         self.store.resource_ended(row)
+
+    def unended(self) -> list[Row]:
+        """See `Journal.unended`."""
+        return self.store.resources(run_id=self.run_id)
