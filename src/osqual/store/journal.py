@@ -21,4 +21,4 @@ class Journal(Protocol):
         """Record that nothing of it is left."""
 
     def unended(self) -> Sequence[Mapping[str, Any]]:
-        """The run's resources that have not ended: `id`, `kind`, `name`, `external_id`, `details`."""
+        """Rows that have not ended: `id`, `kind`, `name`, `external_id`, `details`."""

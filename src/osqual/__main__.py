@@ -1,0 +1,5 @@
+"""`python -m osqual`."""
+
+from osqual.cli.main import main
+
+main()

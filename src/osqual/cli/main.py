@@ -1,0 +1,134 @@
+"""The `osqual` command: the table of commands, and the one boundary that turns errors into exits."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from osqual import __version__
+from osqual.errors import ExitCode, OsqualError
+
+# name -> (section, module:attribute, one line). Modules are imported when their command runs, so
+# that --help and completion stay fast.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "run": ("Qualify", "run:run", "Qualify configurations: build, boot, install, test, publish."),
+    "runs": ("Qualify", "runs:runs", "List runs and their verdicts."),
+    "logs": ("Qualify", "logs:logs", "Show what a run did, its output and its consoles."),
+    "ssh": ("Qualify", "ssh:ssh", "Open a shell on a node of a run that was kept."),
+    "destroy": ("Qualify", "destroy:destroy", "End everything that a run left behind."),
+    "find": ("Ask", "find:find", "Which image to use."),
+    "matrix": ("Ask", "matrix:matrix", "The support matrix."),
+    "show": ("Ask", "show:show", "One configuration: inputs, images, last verdict."),
+    "recipes": ("Ask", "recipes:recipes", "Recipes and the configurations that share them."),
+    "ancestry": ("Ask", "ancestry:ancestry", "What derives from an image."),
+    "history": ("Ask", "history:history", "Every build of a configuration and what changed."),
+    "plan": ("Ask", "plan:plan", "What would run, and why."),
+    "schema": ("Tools", "schema:schema", "JSON Schema of the files that people write."),
+    "cache": ("Tools", "cache:cache", "Show and prune base images and layers."),
+    "doctor": ("Tools", "doctor:doctor", "Check this machine: programs, acceleration, space."),
+}
+SECTIONS = ("Qualify", "Ask", "Tools")
+
+
+class LazyGroup(click.Group):
+    """Commands from the table, imported on use, listed by section."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the table's order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][1].partition(":")
+        command = getattr(importlib.import_module(f"osqual.cli.{module}"), attribute)
+        assert isinstance(command, click.Command)  # noqa: S101 - a mistake in the table above
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest near names for a mistyped command."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=2)
+            if near:
+                error.message += f" Did you mean {' or '.join(near)}?"
+            raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """One table a section."""
+        for section in SECTIONS:
+            with formatter.section(section):
+                formatter.write_dl(
+                    [
+                        (name, line)
+                        for name, (where, _, line) in COMMANDS.items()
+                        if where == section
+                    ]
+                )
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with `osqual doctor`, then `osqual run LEAF --dry-run`. "
+    "Exit codes: 0 qualified or done, 1 rejected, 2 wrong input, 3 inconclusive, "
+    "4 clean-up incomplete, 75 another osqual is at work, 130 interrupted.",
+)
+@click.version_option(__version__, prog_name="osqual")
+def cli() -> None:
+    """Qualify a cluster product on operating system images.
+
+    For each configuration of a catalogue, osqual builds the image, boots a cluster from it,
+    installs the product, runs its tests, and publishes the image ids with the verdict.
+    """
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code; a bug is shown as one."""
+    try:
+        code = cli.main(args=None if argv is None else list(argv), standalone_mode=False)
+    except OsqualError as error:
+        show_error(error)
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = ExitCode.USAGE
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        code = ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away (`osqual runs | head`): not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.OK
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        click.echo(
+            f"\nThis is a bug in osqual {__version__}, not a mistake of yours. "
+            "Please report it with the lines above.",
+            err=True,
+        )
+        code = ExitCode.INCONCLUSIVE
+    sys.exit(int(code or 0))
+
+
+def show_error(error: OsqualError) -> None:
+    """Brief in red, then details and what to do, on standard error."""
+    click.secho(f"error: {error.brief}", fg="red", err=True)
+    if error.details:
+        click.echo("\n".join(f"  {line}" for line in error.details.rstrip().splitlines()), err=True)
+    if error.resolution:
+        click.secho(f"To do: {error.resolution}", err=True)
+
+
+if __name__ == "__main__":
+    main()
