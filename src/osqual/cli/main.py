@@ -1,4 +1,4 @@
-"""The `osqual` command: the table of commands, and the one boundary that turns errors into exits."""
+"""The `osqual` command: its table of commands, and the one place that turns errors into exits."""
 
 import importlib
 import os
@@ -47,20 +47,6 @@ class LazyGroup(click.Group):
         command = getattr(importlib.import_module(f"osqual.cli.{module}"), attribute)
         assert isinstance(command, click.Command)  # noqa: S101 - a mistake in the table above
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Suggest near names for a mistyped command."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            import difflib
-
-            near = difflib.get_close_matches(args[0], COMMANDS, n=2)
-            if near:
-                error.message += f" Did you mean {' or '.join(near)}?"
-            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One table a section."""
