@@ -1,0 +1,309 @@
+"""Product definitions: how a product is installed on a cluster, and which suites it has.
+
+A definition is `<folder>/<name>/product.yaml` with its scripts and tests beside it. Nothing here,
+or anywhere else in the engine, knows a product's name.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from osqual.errors import InvalidInput, NotFound
+from osqual.model import Cluster, Node, Role, Suite
+
+FILE_NAME = "product.yaml"
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+_VALUE_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,79}")
+RESERVED_PREFIX = "OSQUAL_"
+# Values of these would change how the script itself is found, loaded or run.
+_RESERVED = frozenset({"PATH", "HOME", "IFS", "ENV", "BASH_ENV", "SHELL", "USER", "PWD"})
+
+
+class NodeSet(StrEnum):
+    """Which nodes a script runs on."""
+
+    ALL = "all"
+    FIRST_MASTER = "first_master"
+    MASTERS = "masters"
+    OTHER_MASTERS = "other_masters"
+    OTHERS = "others"
+    """Every node but the first master."""
+    AGENTS = "agents"
+    PRIVATE_AGENTS = "private_agents"
+    PUBLIC_AGENTS = "public_agents"
+
+    def of(self, cluster: Cluster) -> tuple[Node, ...]:
+        """The nodes of a cluster that this names, masters first."""
+        masters = cluster.by_role(Role.MASTER)
+        private = cluster.by_role(Role.PRIVATE_AGENT)
+        public = cluster.by_role(Role.PUBLIC_AGENT)
+        return {
+            NodeSet.ALL: (*masters, *private, *public),
+            NodeSet.FIRST_MASTER: masters[:1],
+            NodeSet.MASTERS: masters,
+            NodeSet.OTHER_MASTERS: masters[1:],
+            NodeSet.OTHERS: (*masters[1:], *private, *public),
+            NodeSet.AGENTS: (*private, *public),
+            NodeSet.PRIVATE_AGENTS: private,
+            NodeSet.PUBLIC_AGENTS: public,
+        }[self]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstallStep:
+    """One script of an installation and the nodes it runs on.
+
+    `outputs` are the names of the values that the script hands to those after it, `secrets` those
+    of them that must be written down nowhere. `poll_s` repeats a script until it succeeds.
+    """
+
+    name: str
+    script: Path
+    nodes: NodeSet = NodeSet.ALL
+    as_root: bool = True
+    in_parallel: bool = True
+    timeout_s: float = 600.0
+    poll_s: float | None = None
+    outputs: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Product:
+    """A product definition, its paths absolute and known to exist."""
+
+    name: str
+    directory: Path
+    description: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that every script of the installation gets."""
+    install: tuple[InstallStep, ...] = ()
+    suites: tuple[Suite, ...] = ()
+
+
+class ProductFolders(Protocol):
+    """The part of the settings that says where definitions are (`Settings` meets it)."""
+
+    @property
+    def products(self) -> str:
+        """Folder of product definitions, relative to the catalogue's root."""
+
+
+def load_product(name: str, root: Path, settings: ProductFolders) -> Product:
+    """The definition of the product that the `product` dimension names, in whatever case.
+
+    Raises NotFound with the known names, or InvalidInput with every problem and its place.
+    """
+    folders = definition_folders(root, settings)
+    found = _definitions(folders)
+    directory = found.get(name) or {key.lower(): path for key, path in found.items()}.get(
+        name.lower()
+    )
+    if directory is None:
+        raise NotFound(
+            f"There is no definition of the product {name!r}.",
+            details=f"Looked in: {', '.join(str(folder) for folder in folders)}\n"
+            f"Known products: {', '.join(sorted(found)) or 'none'}",
+            resolution=f"write {folders[0] / name.lower() / FILE_NAME}, or set `products` in "
+            "osqual.yaml to the folder that holds it",
+        )
+    return _read_product(directory)
+
+
+def definition_folders(root: Path, settings: ProductFolders) -> tuple[Path, ...]:
+    """The folders that are searched for definitions, the first one wins."""
+    return (root / settings.products,)
+
+
+def _definitions(folders: Sequence[Path]) -> dict[str, Path]:
+    """Name of each definition and its directory."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.glob(f"*/{FILE_NAME}")):
+            found.setdefault(path.parent.name, path.parent)
+    return found
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Step(_Section):
+    name: str
+    script: str
+    nodes: NodeSet = NodeSet.ALL
+    user: Literal["root", "ssh"] = "root"
+    parallel: bool = True
+    timeout: float = Field(default=600, gt=0)
+    poll: float | None = Field(default=None, gt=0)
+    outputs: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        return _check_name(value)
+
+    @field_validator("outputs", "secrets")
+    @classmethod
+    def _values(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            _check_variable(value)
+        return values
+
+
+class _Suite(_Section):
+    name: str
+    stage: Literal["integration", "framework"]
+    kind: str
+    path: str
+    arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = Field(default_factory=dict)
+    timeout: float = Field(default=3600, gt=0)
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        return _check_name(value)
+
+
+class _Definition(_Section):
+    description: str = ""
+    environment: Mapping[str, str] = Field(default_factory=dict)
+    install: tuple[_Step, ...] = ()
+    suites: tuple[_Suite, ...] = Field(min_length=1)
+
+    @field_validator("environment")
+    @classmethod
+    def _environment(cls, values: Mapping[str, str]) -> Mapping[str, str]:
+        for name in values:
+            _check_variable(name)
+        return values
+
+
+def _check_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError(
+            f"{value!r} is not a name: lower-case letters, digits, '-' and '_', a letter first"
+        )
+    return value
+
+
+def _check_variable(value: str) -> None:
+    if not _VALUE_NAME.fullmatch(value):
+        raise ValueError(
+            f"{value!r} is not a variable's name: capitals, digits and '_', a letter first"
+        )
+    if value.startswith(RESERVED_PREFIX) or value in _RESERVED:
+        raise ValueError(f"{value!r} is taken; choose another name")
+
+
+def _read_product(directory: Path) -> Product:
+    path = directory / FILE_NAME
+    content = _read_yaml(path)
+    try:
+        definition = _Definition.model_validate(content)
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(str(part) for part in item['loc']) or 'the file'}: {item['msg']}"
+            for item in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        raise _invalid(path, problems) from error
+    problems = [*_inconsistencies(definition), *_path_problems(directory, definition)]
+    if problems:
+        raise _invalid(path, problems)
+    return Product(
+        name=directory.name,
+        directory=directory,
+        description=definition.description.strip(),
+        environment=definition.environment,
+        install=tuple(_step(directory, step) for step in definition.install),
+        suites=tuple(_suite(directory, suite) for suite in definition.suites),
+    )
+
+
+def _step(directory: Path, step: _Step) -> InstallStep:
+    return InstallStep(
+        name=step.name,
+        script=directory / step.script,
+        nodes=step.nodes,
+        as_root=step.user == "root",
+        in_parallel=step.parallel,
+        timeout_s=step.timeout,
+        poll_s=step.poll,
+        outputs=step.outputs,
+        secrets=step.secrets,
+    )
+
+
+def _suite(directory: Path, suite: _Suite) -> Suite:
+    return Suite(
+        name=suite.name,
+        stage=suite.stage,
+        kind=suite.kind,
+        path=directory / suite.path,
+        arguments=suite.arguments,
+        environment=suite.environment,
+        timeout_s=suite.timeout,
+    )
+
+
+def _inconsistencies(definition: _Definition) -> Iterable[str]:
+    """What is wrong between the parts of a definition that are each right."""
+    for section, entries in (("install", definition.install), ("suites", definition.suites)):
+        names = [entry.name for entry in entries]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                yield f"{section}.{index}.name: {name!r} is used twice"
+    given: set[str] = set(definition.environment)
+    for index, step in enumerate(definition.install):
+        for value in (*step.outputs, *step.secrets):
+            if value in given:
+                yield f"install.{index}.outputs: {value!r} is given twice"
+            given.add(value)
+        if (step.outputs or step.secrets) and step.nodes is not NodeSet.FIRST_MASTER:
+            yield (
+                f"install.{index}.outputs: only a script that runs on one node (nodes: first_master) "
+                "can hand values on"
+            )
+
+
+def _path_problems(directory: Path, definition: _Definition) -> Iterable[str]:
+    paths = [
+        *((f"install.{i}.script", step.script, True) for i, step in enumerate(definition.install)),
+        *((f"suites.{i}.path", suite.path, False) for i, suite in enumerate(definition.suites)),
+    ]
+    home = directory.resolve()
+    for place, written, must_be_file in paths:
+        path = (directory / written).resolve()
+        if not path.is_relative_to(home):
+            yield f"{place}: {written!r} leads out of the product's directory"
+        elif not path.exists():
+            yield f"{place}: {written!r} does not exist in {directory}"
+        elif must_be_file and not path.is_file():
+            yield f"{place}: {written!r} is not a file"
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"Cannot read {path}.", details=str(error)) from error
+    try:
+        return yaml.load(text, Loader=yaml.CSafeLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InvalidInput(f"{path} is not valid YAML.", details=str(error)) from error
+
+
+def _invalid(path: Path, problems: Sequence[str]) -> InvalidInput:
+    return InvalidInput(
+        f"The product definition {path} cannot be used.",
+        details="\n".join(f"{path}: {problem}" for problem in problems),
+        resolution="correct the keys named above",
+    )

@@ -1,0 +1,170 @@
+"""Product definitions: finding, reading, and every mistake with its place."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from osqual.errors import InvalidInput, NotFound
+from osqual.model import Cluster, Node, SshIdentity, Topology
+from osqual.products import InstallStep, NodeSet, load_product
+
+
+@dataclass(frozen=True)
+class Folder:
+    products: str = "products"
+
+
+MINIMAL = "suites: [{name: integration, stage: integration, kind: pytest, path: tests}]\n"
+
+
+def define(root: Path, text: str, name: str = "thing") -> Path:
+    directory = root / "products" / name
+    (directory / "tests").mkdir(parents=True)
+    (directory / "init.sh").write_text("#!/bin/sh\n")
+    (directory / "product.yaml").write_text(text)
+    return directory
+
+
+def problems(root: Path, text: str) -> str:
+    define(root, text)
+    with pytest.raises(InvalidInput) as caught:
+        load_product("thing", root, Folder())
+    assert "product.yaml" in caught.value.brief
+    return caught.value.details
+
+
+def make_cluster(masters: int, private: int, public: int) -> Cluster:
+    topology = Topology(masters=masters, private_agents=private, public_agents=public)
+    nodes = tuple(
+        Node(
+            name=name,
+            role=role,
+            ssh_host="127.0.0.1",
+            ssh_port=22,
+            ssh_user="root",
+            private_address=f"10.0.0.{number}",
+            public_address="",
+        )
+        for number, (name, role) in enumerate(topology.names(), 1)
+    )
+    nowhere = Path("/nonexistent")
+    identity = SshIdentity(private_key=nowhere, public_key=nowhere, known_hosts=nowhere)
+    return Cluster(nodes=nodes, identity=identity)
+
+
+def test_a_whole_definition(tmp_path: Path) -> None:
+    directory = define(
+        tmp_path,
+        """
+description: A thing.
+environment: {COLOUR: red}
+install:
+  - {name: init, script: init.sh, nodes: first_master, timeout: 30, outputs: [PORT], secrets: [TOKEN]}
+  - {name: ready, script: init.sh, nodes: masters, user: ssh, parallel: false, poll: 0.5}
+suites:
+  - name: integration
+    stage: integration
+    kind: pytest
+    path: tests
+    arguments: [-x]
+    environment: {A: "1"}
+    timeout: 60
+""",
+    )
+    product = load_product("thing", tmp_path, Folder())
+    assert (product.name, product.description) == ("thing", "A thing.")
+    assert product.environment == {"COLOUR": "red"}
+    assert product.install[0] == InstallStep(
+        name="init",
+        script=directory / "init.sh",
+        nodes=NodeSet.FIRST_MASTER,
+        timeout_s=30,
+        outputs=("PORT",),
+        secrets=("TOKEN",),
+    )
+    second = product.install[1]
+    assert (second.as_root, second.in_parallel, second.poll_s) == (False, False, 0.5)
+    (suite,) = product.suites
+    assert (suite.path, suite.arguments, suite.timeout_s) == (directory / "tests", ("-x",), 60)
+
+
+def test_the_name_is_found_in_any_case(tmp_path: Path) -> None:
+    define(tmp_path, MINIMAL, name="dcos")
+    assert load_product("DCOS", tmp_path, Folder()).name == "dcos"
+
+
+def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
+    define(tmp_path, MINIMAL, name="swarm")
+    with pytest.raises(NotFound) as caught:
+        load_product("../swarm", tmp_path, Folder())
+    assert "Known products: swarm" in caught.value.details
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("", "the file:"),
+        ("[]", "the file:"),
+        ("suites: []", "suites:"),
+        (MINIMAL + "colour: red", "colour: Extra inputs"),
+        (MINIMAL.replace("integration, kind", "smoke, kind"), "suites.0.stage"),
+        (MINIMAL.replace("path: tests", "path: nothing"), "suites.0.path: 'nothing' does not"),
+        (MINIMAL.replace("path: tests", "path: ../.."), "suites.0.path: '../..' leads out"),
+        (MINIMAL.replace("path: tests", "path: tests, timeout: -1"), "suites.0.timeout"),
+        (MINIMAL + "install: [{name: A b, script: init.sh}]", "install.0.name"),
+        (MINIMAL + "install: [{name: a, script: tests}]", "install.0.script: 'tests' is not a"),
+        (MINIMAL + "install: [{name: a, script: init.sh, nodes: workers}]", "install.0.nodes"),
+        (
+            MINIMAL + "install: [{name: a, script: init.sh}, {name: a, script: init.sh}]",
+            "install.1.name: 'a' is used twice",
+        ),
+        (
+            MINIMAL + "install: [{name: a, script: init.sh, outputs: [TOKEN]}]",
+            "install.0.outputs: only a script that runs on one node",
+        ),
+        (
+            MINIMAL
+            + "install: [{name: a, script: init.sh, nodes: first_master, outputs: [OSQUAL_X]}]",
+            "install.0.outputs: Value error, 'OSQUAL_X' is taken",
+        ),
+        (
+            MINIMAL
+            + "install: [{name: a, script: init.sh, nodes: first_master, outputs: [A], secrets: [A]}]",
+            "install.0.outputs: 'A' is given twice",
+        ),
+        (MINIMAL + "environment: {PATH: /evil}", "environment: Value error, 'PATH' is taken"),
+        (MINIMAL + "environment: {a-b: c}", "environment: Value error, 'a-b' is not"),
+    ],
+)
+def test_mistakes_are_named_with_their_place(tmp_path: Path, text: str, place: str) -> None:
+    assert place in problems(tmp_path, text)
+
+
+def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
+    details = problems(tmp_path, "suites: [{name: a}]\ncolour: red\n")
+    assert len(details.splitlines()) >= 4
+
+
+@pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe", b"a: 2024-99-99"])
+def test_unreadable_files(tmp_path: Path, content: bytes) -> None:
+    (define(tmp_path, "") / "product.yaml").write_bytes(content)
+    with pytest.raises(InvalidInput, match=r"product\.yaml"):
+        load_product("thing", tmp_path, Folder())
+
+
+@pytest.mark.parametrize(
+    ("nodes", "names"),
+    [
+        (NodeSet.ALL, "master-1 master-2 private-agent-1 public-agent-1"),
+        (NodeSet.FIRST_MASTER, "master-1"),
+        (NodeSet.MASTERS, "master-1 master-2"),
+        (NodeSet.OTHER_MASTERS, "master-2"),
+        (NodeSet.OTHERS, "master-2 private-agent-1 public-agent-1"),
+        (NodeSet.AGENTS, "private-agent-1 public-agent-1"),
+        (NodeSet.PRIVATE_AGENTS, "private-agent-1"),
+        (NodeSet.PUBLIC_AGENTS, "public-agent-1"),
+    ],
+)
+def test_node_sets(nodes: NodeSet, names: str) -> None:
+    assert [node.name for node in nodes.of(make_cluster(2, 1, 1))] == names.split()
