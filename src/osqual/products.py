@@ -269,8 +269,8 @@ def _inconsistencies(definition: _Definition) -> Iterable[str]:
             given.add(value)
         if (step.outputs or step.secrets) and step.nodes is not NodeSet.FIRST_MASTER:
             yield (
-                f"install.{index}.outputs: only a script that runs on one node (nodes: first_master) "
-                "can hand values on"
+                f"install.{index}.outputs: only a script that runs on one node "
+                "(nodes: first_master) can hand values on"
             )
 
 

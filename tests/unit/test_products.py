@@ -60,7 +60,12 @@ def test_a_whole_definition(tmp_path: Path) -> None:
 description: A thing.
 environment: {COLOUR: red}
 install:
-  - {name: init, script: init.sh, nodes: first_master, timeout: 30, outputs: [PORT], secrets: [TOKEN]}
+  - name: init
+    script: init.sh
+    nodes: first_master
+    timeout: 30
+    outputs: [PORT]
+    secrets: [TOKEN]
   - {name: ready, script: init.sh, nodes: masters, user: ssh, parallel: false, poll: 0.5}
 suites:
   - name: integration
@@ -129,8 +134,8 @@ def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
             "install.0.outputs: Value error, 'OSQUAL_X' is taken",
         ),
         (
-            MINIMAL
-            + "install: [{name: a, script: init.sh, nodes: first_master, outputs: [A], secrets: [A]}]",
+            MINIMAL + "install: [{name: a, script: init.sh, nodes: first_master, "
+            "outputs: [A], secrets: [A]}]",
             "install.0.outputs: 'A' is given twice",
         ),
         (MINIMAL + "environment: {PATH: /evil}", "environment: Value error, 'PATH' is taken"),
