@@ -6,16 +6,19 @@ that a later process can attach to it. Arguments are always lists; there is no s
 
 import json
 import os
+import selectors
 import shlex
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import IO
 
 from osqual.cancellation import Cancellation
 from osqual.errors import CommandFailed, InfrastructureError, MissingProgram, OsqualError
@@ -86,65 +89,123 @@ def run(
     *,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
-    stdin: str | None = None,
+    stdin: str | Path | None = None,
+    stdout: Path | None = None,
+    on_line: Callable[[str], None] | None = None,
     timeout_s: float = 60.0,
     cancellation: Cancellation | None = None,
     check: bool = True,
 ) -> Completed:
     """Run a short command to its end and return its output as text.
 
-    `env` is added to the environment. Raises MissingProgram, CommandFailed (when `check`),
-    TimeLimitExceeded or Interrupted; the command is gone when any of them is raised.
+    `env` is added to the environment. `stdin` is text, or a file to read from; `stdout` a file
+    that receives standard output instead. With `on_line`, standard error joins standard output
+    and each line is handed over, without its end, as soon as it is there. Raises MissingProgram,
+    CommandFailed (when `check`), TimeLimitExceeded or Interrupted; the command is gone when any of
+    them is raised.
     """
     program = find_program(argv[0])
     what = f"running {format_command(argv)}"
     token = (cancellation or Cancellation()).limited(timeout_s, what)
-    try:
-        child = subprocess.Popen(
-            [program, *argv[1:]],
-            cwd=cwd,
-            env={**os.environ, **(env or {})},
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise InfrastructureError(f"Cannot start {argv[0]}: {error}") from error
-    stdout, stderr = _communicate(child, stdin, token)
+    with ExitStack() as files:
+        given = _open_stdin(stdin, files)
+        sink = subprocess.PIPE if stdout is None else files.enter_context(stdout.open("wb"))
+        try:
+            child = subprocess.Popen(
+                [program, *argv[1:]],
+                cwd=cwd,
+                env={**os.environ, **(env or {})},
+                stdin=given,
+                stdout=sink,
+                stderr=subprocess.PIPE if on_line is None else subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise InfrastructureError(f"Cannot start {argv[0]}: {error}") from error
+    with child:
+        output, errors = _finish(child, on_line, token)
     completed = Completed(
-        argv=tuple(argv), exit_status=child.returncode, stdout=stdout, stderr=stderr
+        argv=tuple(argv), exit_status=child.returncode, stdout=output, stderr=errors
     )
     if check and completed.exit_status != 0:
         raise CommandFailed(
             f"{argv[0]} failed with exit status {completed.exit_status}.",
             exit_status=completed.exit_status,
-            details=f"{format_command(argv)}\n{tail(stderr or stdout)}",
+            details=f"{format_command(argv)}\n{tail(errors or output)}",
         )
     return completed
 
 
-def _communicate(
-    child: subprocess.Popen[str], stdin: str | None, token: Cancellation
+def _open_stdin(stdin: str | Path | None, files: ExitStack) -> int | IO[bytes]:
+    """What the child reads: a file even for text, so that nobody has to feed a pipe."""
+    if stdin is None:
+        return subprocess.DEVNULL
+    if isinstance(stdin, Path):
+        return files.enter_context(stdin.open("rb"))
+    stream: IO[bytes] = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+    stream.write(stdin.encode())
+    stream.seek(0)
+    return stream
+
+
+def _finish(
+    child: subprocess.Popen[bytes], on_line: Callable[[str], None] | None, token: Cancellation
 ) -> tuple[str, str]:
-    """Feed and drain the child, looking at the token in between; end its session when it fires."""
+    """Drain the child to its end; whatever is raised meanwhile ends its session first."""
+    try:
+        if on_line is not None and child.stdout is not None:
+            return _stream_lines(child, child.stdout, on_line, token), ""
+        return _communicate(child, token)
+    except BaseException:
+        _end_group(child.pid, signal.SIGTERM)
+        try:
+            child.communicate(timeout=2)
+        except subprocess.TimeoutExpired:
+            _end_group(child.pid, signal.SIGKILL)
+            child.communicate()
+        raise
+
+
+def _communicate(child: subprocess.Popen[bytes], token: Cancellation) -> tuple[str, str]:
     while True:
         try:
-            return child.communicate(input=stdin, timeout=POLL_S * 4)
+            output, errors = child.communicate(timeout=POLL_S * 4)
         except subprocess.TimeoutExpired:
-            stdin = None  # communicate() remembers what it was given first
-        try:
             token.check()
-        except OsqualError:
-            _end_group(child.pid, signal.SIGTERM)
-            try:
-                child.communicate(timeout=2)
-            except subprocess.TimeoutExpired:
-                _end_group(child.pid, signal.SIGKILL)
-                child.communicate()
-            raise
+        else:
+            return _text(output), _text(errors)
+
+
+def _stream_lines(
+    child: subprocess.Popen[bytes],
+    stream: IO[bytes],
+    on_line: Callable[[str], None],
+    token: Cancellation,
+) -> str:
+    """Hand over each line as it comes and return them all."""
+    whole = bytearray()
+    handed = 0
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        while True:
+            token.check()
+            if not selector.select(POLL_S * 4):
+                continue
+            chunk = os.read(stream.fileno(), 1 << 16)
+            whole += chunk
+            end = whole.rfind(b"\n") + 1 if chunk else len(whole)
+            for line in _text(whole[handed:end]).splitlines():
+                on_line(line)
+            handed = max(handed, end)
+            if not chunk:
+                break
+    while child.poll() is None:
+        token.sleep(POLL_S / 5)
+    return _text(whole)
+
+
+def _text(data: bytes | bytearray | None) -> str:
+    return (data or b"").decode(errors="replace").replace("\r\n", "\n")
 
 
 def _end_group(pid: int, signum: int) -> None:

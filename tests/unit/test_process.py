@@ -51,6 +51,34 @@ def test_a_cancel_from_another_thread_interrupts_a_command() -> None:
         run(["sleep", "60"], cancellation=token)
 
 
+def test_lines_are_handed_over_while_the_command_still_runs() -> None:
+    seen: list[tuple[str, float]] = []
+    script = "echo one; echo two >&2; sleep 0.6; printf three"
+    done = run(["sh", "-c", script], on_line=lambda line: seen.append((line, time.monotonic())))
+    assert [line for line, _ in seen] == ["one", "two", "three"]
+    assert seen[2][1] - seen[0][1] > 0.3
+    assert done.stdout == "one\ntwo\nthree"
+
+
+def test_a_streaming_command_is_ended_when_its_reader_fails() -> None:
+    def refuse(line: str) -> None:
+        raise ValueError(line)
+
+    with pytest.raises(ValueError, match="one"):
+        run(["sh", "-c", "echo one; exec sleep 100"], on_line=refuse)
+
+
+def test_a_streaming_command_is_ended_at_its_time_limit() -> None:
+    with pytest.raises(TimeLimitExceeded):
+        run(["sh", "-c", "echo one; exec sleep 100"], on_line=print, timeout_s=0.5)
+
+
+def test_files_can_stand_in_for_input_and_output(tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(bytes(range(256)))
+    run(["cat"], stdin=tmp_path / "in", stdout=tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == bytes(range(256))
+
+
 def test_a_job_records_its_end_on_disk(tmp_path: Path) -> None:
     job = Job.start(tmp_path / "job", ["sh", "-c", "echo hello; exit 7"])
     assert job.wait(Cancellation()) == 7
