@@ -11,11 +11,19 @@ from typing import Any
 
 from osqual.errors import InvalidInput
 
-# {{ name }}, {{ name `argument` }} or {{ .Name }}: the part of Go's template language that
-# Packer's documentation uses in templates.
+# The part of Go's template language that templates use: calls with literal arguments, fields,
+# literals and pipelines. `{{`{{.Id}}`}}` is how a literal pair of braces is written.
+_STRING = r'`[^`]*`|"(?:\\.|[^"\\])*"'
 _ACTION = re.compile(
-    r"\{\{\s*(?P<name>\.?\w+)(?:\s+(?P<quote>[`\"])(?P<arg>.*?)(?P=quote))?\s*\}\}"
+    r"(?P<before>\s*\{\{-\s|\{\{)"
+    rf'(?P<body>(?:{_STRING}|[^`"}}]|\}}(?!\}}))*?)'
+    r"(?P<after>\s-\}\}\s*|\}\})"
 )
+_TOKEN = re.compile(rf"\s*(?:(?P<string>{_STRING})|(?P<pipe>\|)|(?P<word>[^\s|`\"]+))")
+_COMMENT = re.compile(r"\s*/\*.*\*/\s*", re.DOTALL)
+
+Function = Callable[..., str]
+"""A template function: takes its arguments as strings, or one None when it has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,26 +103,69 @@ def referenced_files(template: PackerTemplate) -> tuple[str, ...]:
     return tuple(found)
 
 
-def interpolate(text: str, functions: Mapping[str, Callable[[str | None], str]]) -> str:
+def interpolate(text: str, functions: Mapping[str, Function]) -> str:
     """Replace each action by what its function returns.
 
-    `functions` maps a name (`user`, `env`, `.Vars`) to a function of its argument (None without).
-    An action that is not in it raises InvalidInput.
+    `functions` maps a name (`user`, `env`, `.Vars`) to a function of its arguments (one None
+    without any); what is left of a `|` becomes the last argument. An action that is not in it
+    raises InvalidInput.
     """
 
     def replace(match: re.Match[str]) -> str:
-        function = functions.get(match["name"])
-        if function is None:
-            raise InvalidInput(
-                f"The template action {match[0]} is not supported by the layered builder.",
-                resolution="build this template with --builder packer",
-            )
-        return function(match["arg"])
+        if _COMMENT.fullmatch(match["body"]):
+            return ""
+        return _evaluate(match["body"], match[0].strip(), functions)
 
     return _ACTION.sub(replace, text)
 
 
-def interpolate_tree(value: Any, functions: Mapping[str, Callable[[str | None], str]]) -> Any:
+def _evaluate(body: str, action: str, functions: Mapping[str, Function]) -> str:
+    value: str | None = None
+    for call in _calls(body, action):
+        name, arguments = call[0], [_literal(word, action) for word in call[1:]]
+        if value is not None:
+            arguments.append(value)
+        if name[0] in '`"' and not arguments:
+            value = _literal(name, action)
+            continue
+        function = functions.get(name)
+        if function is None:
+            raise InvalidInput(
+                f"The template action {action} is not supported here.",
+                details=f"Known here: {', '.join(sorted(functions)) or 'none'}.",
+                resolution="write braces that are not meant for Packer as {{`{{.Name}}`}}, or "
+                "build this template with --builder packer if Packer knows the action",
+            )
+        try:
+            value = function(*arguments) if arguments else function(None)
+        except (TypeError, ValueError) as error:
+            raise InvalidInput(f"{action}: {name} cannot be used like this.") from error
+    return value or ""
+
+
+def _calls(body: str, action: str) -> list[list[str]]:
+    """The words of each call of a pipeline; raises InvalidInput when there is none."""
+    calls: list[list[str]] = [[]]
+    for token in _TOKEN.finditer(body):
+        if token["pipe"]:
+            calls.append([])
+        else:
+            calls[-1].append(token["string"] or token["word"])
+    if not all(calls):
+        raise InvalidInput(f"The template action {action} is not complete.")
+    return calls
+
+
+def _literal(word: str, action: str) -> str:
+    if word[0] == "`":
+        return word[1:-1]
+    try:
+        return str(json.loads(word)) if word[0] == '"' else word
+    except ValueError as error:
+        raise InvalidInput(f"The string {word} in {action} cannot be read.") from error
+
+
+def interpolate_tree(value: Any, functions: Mapping[str, Function]) -> Any:
     """`interpolate` over every string of a JSON value; keys stay as they are."""
     if isinstance(value, str):
         return interpolate(value, functions)
@@ -132,19 +183,50 @@ def user_variables(
 ) -> Mapping[str, str]:
     """The values of the template's variables; `env` works only here, as in Packer.
 
-    Raises InvalidInput for a required variable (null) without a value or an unknown override.
+    A variable may use another one. Raises InvalidInput for a required variable (null) without a
+    value, an unknown one, a circle, or an unknown override.
     """
     overrides = overrides or {}
     unknown = sorted(set(overrides) - set(template.variables))
     if unknown:
         raise InvalidInput(f"{template.source} has no variable {', '.join(unknown)}.")
-    values = {}
-    for name, default in template.variables.items():
-        if name in overrides:
-            values[name] = overrides[name]
-        elif default is None:
-            raise InvalidInput(f"{template.source}: the variable {name!r} is required.")
-        else:
-            functions = {"env": lambda arg: environ.get(arg or "", "")}
-            values[name] = interpolate(str(default), functions)
+    values: dict[str, str] = {}
+    waiting: list[str] = []
+
+    def resolve(name: str | None) -> str:
+        if name in values:
+            return values[str(name)]
+        if name is None or name not in template.variables:
+            raise InvalidInput(f"{template.source} has no variable {name or '(no name)'}.")
+        if name in waiting:
+            circle = " → ".join([*waiting, name])
+            raise InvalidInput(f"{template.source}: variables in a circle: {circle}.")
+        waiting.append(name)
+        values[name] = (
+            overrides[name]
+            if name in overrides
+            else interpolate(_default(template, name), {"env": environment, "user": resolve})
+        )
+        waiting.remove(name)
+        return values[name]
+
+    def environment(name: str | None) -> str:
+        return environ.get(name or "", "")
+
+    for name in template.variables:
+        resolve(name)
     return values
+
+
+def _default(template: PackerTemplate, name: str) -> str:
+    default = template.variables[name]
+    if default is None:
+        raise InvalidInput(
+            f"{template.source}: the variable {name!r} is required.",
+            resolution="give it a default in the template",
+        )
+    if isinstance(default, bool):
+        return "1" if default else "0"  # as Packer's weak decoding does
+    if isinstance(default, str | int | float):
+        return str(default)
+    raise InvalidInput(f"{template.source}: the variable {name!r} must be a string.")
