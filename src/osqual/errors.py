@@ -51,6 +51,20 @@ class InvalidInput(OsqualError):
     exit_code = ExitCode.USAGE
 
 
+class InvalidFile(InvalidInput):
+    """A file of the catalogue is broken at a place: `source`, `line` (0: unknown) and `key`."""
+
+    def __init__(
+        self, source: str, problem: str, *, line: int = 0, key: str = "", resolution: str = ""
+    ) -> None:
+        place = f"{source}:{line}" if line else source
+        super().__init__(f"{place}: {key + ': ' if key else ''}{problem}", resolution=resolution)
+        self.source = source
+        self.problem = problem
+        self.line = line
+        self.key = key
+
+
 class NotFound(UsageError):
     """Something that was named (a configuration, a run, a node) does not exist."""
 

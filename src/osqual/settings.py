@@ -9,10 +9,10 @@ import platformdirs
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from osqual.conventions import DCOS_IMAGES_LAYOUT, Conventions, FileNames
 from osqual.errors import InvalidInput
 
 FILE_NAME = "osqual.yaml"
-DCOS_IMAGES_LAYOUT = "{os}/{os_version}/{platform}/{product}-{release}/docker-{docker}[/{variant}]"
 
 # Environment variable -> dotted setting. Only what a user changes per machine is here; what
 # belongs to the catalogue is changed in osqual.yaml.
@@ -36,21 +36,6 @@ class Directories(_Section):
     state: Path = Field(default_factory=lambda: platformdirs.user_state_path("osqual"))
     cache: Path = Field(default_factory=lambda: platformdirs.user_cache_path("osqual"))
     data: Path = Field(default_factory=lambda: platformdirs.user_data_path("osqual"))
-
-
-class FileNames(_Section):
-    """Names of a configuration's files; the defaults are those of dcos/dcos-images."""
-
-    template: str = "packer.json"
-    base_images: str = "base_images.json"
-    profile: str = "cluster_profile.tfvars"
-    old_profile: str = "desired_cluster_profile.tfvars"
-    config: str = "publish_and_test_config.yaml"
-    setup: str = "setup.sh"
-    images: str = "dcos_images.yaml"
-    history: str = "packer_build_history.json"
-    record: str = "qualification.json"
-    mutes: str = "mutes.yaml"
 
 
 class Qemu(_Section):
@@ -102,6 +87,16 @@ class Settings(_Section):
     time_limits: TimeLimits = TimeLimits()
     lint: Mapping[str, Any] = Field(default_factory=dict)
     sources: Mapping[str, str] = Field(default_factory=dict, exclude=True)
+
+    @property
+    def conventions(self) -> Conventions:
+        """The part that says how the catalogue is laid out."""
+        return Conventions(
+            layout=self.layout,
+            files=self.files,
+            default_region=self.default_region,
+            aliases=self.aliases,
+        )
 
     def source_of(self, name: str) -> str:
         """Where a value comes from: a file, an environment variable, or `default`."""

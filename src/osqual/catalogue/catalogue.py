@@ -1,0 +1,168 @@
+"""The catalogue: where its root is, which configurations it has, and which one a path means."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+from osqual.catalogue.globs import glob_matcher
+from osqual.catalogue.layout import Layout
+from osqual.catalogue.tree import Scanner, Tree
+from osqual.conventions import DCOS_IMAGES, Conventions
+from osqual.errors import NotFound
+from osqual.model import Configuration
+
+SETTINGS_FILE = "osqual.yaml"
+# How much is looked at to guess the root of a catalogue that has neither osqual.yaml nor .git.
+_GUESS_DIRECTORIES = 2_000
+
+
+def find_catalogue(start: Path) -> Path:
+    """The root of the catalogue that `start` is in, absolute and without links.
+
+    The nearest directory with osqual.yaml, but not beyond the git work tree; else the top of the
+    work tree; else the nearest directory that has configurations where the layout of
+    dcos/dcos-images wants them. Raises NotFound.
+    """
+    here = start.resolve()
+    if not here.is_dir():
+        here = here.parent
+    for directory in (here, *here.parents):
+        if (directory / SETTINGS_FILE).is_file() or (directory / ".git").exists():
+            return directory
+    layout = Layout(pattern=DCOS_IMAGES.layout)
+    for directory in (here, *here.parents)[: layout.depth + 1]:
+        if directory.parent != directory and _has_configuration(directory, layout):
+            return directory
+    raise NotFound(
+        f"There is no catalogue at {start}.",
+        details="No osqual.yaml and no git work tree in it or above it, and no directory like "
+        f"{layout.pattern}.",
+        resolution="change to a catalogue's directory, or name one with --catalogue",
+    )
+
+
+def _has_configuration(directory: Path, layout: Layout) -> bool:
+    """Whether a bounded look finds one path that matches, with a known file in it."""
+    scanner = Scanner(root=directory, layout=layout, known=frozenset(DCOS_IMAGES.files.all))
+    looked = islice(scanner.visit(), _GUESS_DIRECTORIES)
+    return any(listing.names and listing.dimensions for _, listing in looked)
+
+
+def open_catalogue(start: Path, conventions: Conventions | None = None) -> "Catalogue":
+    """The catalogue that `start` is in, with its osqual.yaml's conventions unless given."""
+    root = find_catalogue(start)
+    if conventions is None:
+        conventions = conventions_of(root)
+    return Catalogue(root=root, conventions=conventions)
+
+
+def conventions_of(root: Path) -> Conventions:
+    """What osqual.yaml says, or those of dcos/dcos-images where there is none."""
+    if not (root / SETTINGS_FILE).exists():
+        return DCOS_IMAGES
+    from osqual.settings import load_settings  # most catalogues do without: 0.3 s saved
+
+    return load_settings(root).conventions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalogue:
+    """A catalogue's directory tree. `root` is absolute and resolved."""
+
+    root: Path
+    conventions: Conventions = DCOS_IMAGES
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The compiled layout. Raises InvalidInput."""
+        return Layout(pattern=self.conventions.layout)
+
+    @cached_property
+    def tree(self) -> Tree:
+        """Every directory that the layout leads to, listed once."""
+        return self.scan()
+
+    def scan(self, start: str = "") -> Tree:
+        """List the directories from `start` down, anew."""
+        known = frozenset(self.conventions.files.all)
+        return Scanner(root=self.root, layout=self.layout, known=known).scan(start)
+
+    def configurations(self) -> list[Configuration]:
+        """Every configuration, sorted by path."""
+        return [
+            Configuration(root=self.root, path=path, dimensions=dimensions)
+            for path, dimensions in self.tree.configurations(self.conventions.files)
+        ]
+
+    def configuration(self, path: str | Path) -> Configuration:
+        """The configuration that a path means: absolute, or relative to here or to the root.
+
+        Raises NotFound, with the nearest that exist.
+        """
+        for candidate in self._candidates(path):
+            dimensions = self.layout.match(candidate)
+            if dimensions is not None and self._is_configuration(candidate):
+                return Configuration(root=self.root, path=candidate, dimensions=dimensions)
+        raise NotFound(
+            f"{str(path)!r} is not a configuration of the catalogue {self.root}.",
+            details=self._near_matches(str(path)),
+            resolution="`osqual find` lists the configurations; a configuration is a directory "
+            f"like {self.conventions.layout}",
+        )
+
+    def select(self, patterns: Sequence[str | Path]) -> list[Configuration]:
+        """The configurations that any of the patterns means, sorted; all without a pattern.
+
+        A pattern is a configuration's path, a directory (everything below it), or a glob over
+        whole paths (`centos/7.8/**`, `*/*/aws/*-2.0.*/**`). Raises NotFound for one that means
+        nothing.
+        """
+        if not patterns:
+            return self.configurations()
+        everything = self.configurations()
+        chosen: set[str] = set()
+        for pattern in patterns:
+            found = self._matching(pattern, everything)
+            if not found:
+                self.configuration(pattern)  # raises, with the nearest
+            chosen |= found
+        return [configuration for configuration in everything if configuration.path in chosen]
+
+    def _matching(self, pattern: str | Path, everything: list[Configuration]) -> set[str]:
+        for candidate in self._candidates(pattern):
+            below = {
+                configuration.path
+                for configuration in everything
+                if candidate in ("", configuration.path)
+                or configuration.path.startswith(f"{candidate}/")
+            }
+            if below:
+                return below
+        matcher = glob_matcher(str(pattern))
+        return {item.path for item in everything if matcher(item.path)}
+
+    def _is_configuration(self, path: str) -> bool:
+        branch = self.scan(path)
+        return any(found == path for found, _ in branch.configurations(self.conventions.files))
+
+    def _candidates(self, path: str | Path) -> list[str]:
+        """What the path may mean, relative to the root; nothing outside of it."""
+        found = []
+        for base in (Path.cwd(), self.root):
+            try:
+                relative = (base / path).resolve().relative_to(self.root).as_posix()
+            except (ValueError, OSError, RuntimeError):
+                continue
+            found.append("" if relative == "." else relative)
+        return list(dict.fromkeys(found))
+
+    def _near_matches(self, path: str) -> str:
+        import difflib
+
+        names = [configuration.path for configuration in self.configurations()]
+        wanted = next(iter(self._candidates(path)), path)
+        near = [name for name in names if wanted and name.startswith(f"{wanted}/")][:5]
+        near = near or difflib.get_close_matches(wanted, names, n=5, cutoff=0.5)
+        return "\n".join(["The nearest are:", *(f"  {name}" for name in near)]) if near else ""

@@ -1,0 +1,148 @@
+"""A picture of the directories that the layout leads to, and of the known files in each.
+
+Made by listing directories only: no file is opened, no link is followed.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from osqual.catalogue.layout import Layout, Segment
+from osqual.conventions import FileNames
+from osqual.errors import InvalidFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """One directory. `dimensions` is set when its path matches the whole layout."""
+
+    dimensions: Mapping[str, str] | None
+    names: frozenset[str]
+    """Those known file names that exist here, whatever kind of thing they are."""
+    children: tuple[str, ...]
+    """Paths of the sub-directories that the layout leads on to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tree:
+    """Listings by path relative to the root (the root itself is the empty path)."""
+
+    listings: Mapping[str, Listing]
+    problems: tuple[InvalidFile, ...] = ()
+    """Directories that could not be listed."""
+
+    def configurations(self, files: FileNames) -> Iterator[tuple[str, Mapping[str, str]]]:
+        """Path and dimensions of every configuration, sorted by path."""
+        holders = _with_configurations_below(self.listings, files)
+        for path in sorted(self.listings):
+            listing = self.listings[path]
+            if listing.dimensions is not None and is_configuration(
+                listing.names, files, has_others_below=path in holders
+            ):
+                yield path, listing.dimensions
+
+    def nearest(self, path: str, name: str) -> str | None:
+        """The directory nearest to `path`, itself first and up to the root, that has the file."""
+        for directory in upwards(path):
+            listing = self.listings.get(directory)
+            if listing is not None and name in listing.names:
+                return directory
+        return None
+
+
+def upwards(path: str) -> Iterator[str]:
+    """The path and each of its parents; the root, as the empty path, comes last."""
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
+    yield ""
+
+
+def is_configuration(
+    names: frozenset[str], files: FileNames, *, has_others_below: bool = False
+) -> bool:
+    """Whether a directory that matches the whole layout is a configuration, by its own files.
+
+    Any published file makes it one, and so does a template together with a profile or a config.
+    A directory with configurations below it may hold less than that for them to share, and is
+    then only their parent; without any below, each known file is enough.
+    """
+    if not names.isdisjoint(files.published):
+        return True
+    others = {files.profile, files.old_profile, files.config}
+    if files.template in names and not names.isdisjoint(others):
+        return True
+    return bool(names) and not has_others_below
+
+
+def _with_configurations_below(listings: Mapping[str, Listing], files: FileNames) -> set[str]:
+    """Paths that match the layout and have a configuration below them, deepest decided first."""
+    holders: set[str] = set()
+    matching = [path for path, listing in listings.items() if listing.dimensions is not None]
+    for path in sorted(matching, key=lambda path: -path.count("/")):
+        if is_configuration(listings[path].names, files, has_others_below=path in holders):
+            for parent in upwards(path.rpartition("/")[0]):
+                if parent in holders:
+                    break
+                holders.add(parent)
+    return holders
+
+
+@dataclass(kw_only=True)
+class Scanner:
+    """Lists a catalogue's directories, or one branch of them."""
+
+    root: Path
+    layout: Layout
+    known: frozenset[str]
+    problems: list[InvalidFile] = field(default_factory=list)
+
+    def scan(self, start: str = "") -> Tree:
+        """The tree from `start` down."""
+        return Tree(listings=dict(self.visit(start)), problems=tuple(self.problems))
+
+    def visit(self, start: str = "") -> Iterator[tuple[str, Listing]]:
+        """Each directory from `start` down as it is listed, in no particular order."""
+        states: list[_State] = [(self.layout.segments, {}, False)]
+        for name in start.split("/") if start else []:
+            states = _advance(states, name)
+        waiting = [(start, states)]
+        while waiting:
+            path, states = waiting.pop()
+            names, folders = self._list(path)
+            below = {
+                f"{path}/{name}" if path else name: following
+                for name in folders
+                if (following := _advance(states, name))
+            }
+            waiting.extend(below.items())
+            dimensions = next((found for _, found, last in states if last), None)
+            yield path, Listing(dimensions=dimensions, names=names, children=tuple(sorted(below)))
+
+    def _list(self, path: str) -> tuple[frozenset[str], list[str]]:
+        names, folders = [], []
+        try:
+            with os.scandir(self.root / path) as entries:
+                for entry in entries:
+                    if entry.name in self.known:
+                        names.append(entry.name)
+                    elif entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.name)
+        except OSError as error:
+            message = f"cannot be listed: {error.strerror}"
+            self.problems.append(InvalidFile(path or ".", message))
+        return frozenset(names), folders
+
+
+# Which segments may come next, the dimensions found so far, and whether the layout may end here.
+_State = tuple[tuple[Segment, ...], Mapping[str, str], bool]
+
+
+def _advance(states: list[_State], name: str) -> list[_State]:
+    return [
+        (segment.following, {**found, **matched}, segment.last)
+        for segments, found, _ in states
+        for segment in segments
+        if (matched := segment.match(name)) is not None
+    ]
