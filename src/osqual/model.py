@@ -130,7 +130,9 @@ class Image:
     file: Path | None = None
     reused: bool = False
     build_record: Mapping[str, Any] | None = None
-    """The build as an entry of Packer's manifest; None when nothing was built."""
+    """The build that made it, as an entry of Packer's manifest: of an earlier run when `reused`.
+    None for a published image, whose build is in the history already.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,9 @@ class BuildRequest:
     base_images: Mapping[str, str]
     find_file: Callable[[str], Path]
     cold: bool = False
-    """Do not use, and do not leave, layers."""
+    """Build from the base image: use no layers and no finished image, and leave no layers."""
+    keep_on_failure: bool = False
+    """Leave the machine of a failed build running, and say how to get into it."""
 
 
 class Builder(Protocol):

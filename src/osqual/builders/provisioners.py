@@ -4,13 +4,14 @@ Defaults and quirks follow Packer 1.6.6. No I/O: running them is in `provisionin
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from osqual.builders.options import USE_PACKER, Duration, did_you_mean
 from osqual.errors import InvalidInput
-from osqual.template import Function, PackerTemplate, interpolate_tree
+from osqual.template import Function, PackerTemplate, interpolate, interpolate_tree
 
 # What Packer calls the exit status of a script whose connection was lost.
 DISCONNECTED = 2300218
@@ -21,8 +22,23 @@ EXECUTE_COMMAND_VAR_FILE = "chmod +x {{.Path}}; . {{.EnvVarFile}} && {{.Path}}"
 # Keys that Packer takes from any provisioner before the provisioner itself sees its options.
 _WRAPPER_KEYS = ("type", "only", "except", "override")
 
-# Rendered when the script runs, not before.
+# The one option that may use the fields below.
 _LATE_KEYS = ("execute_command",)
+
+# What only the running of a script fills in; until then it stands as a mark no template can hold.
+_LATE_FIELDS = (".Vars", ".Path", ".EnvVarFile")
+
+
+def _mark(field: str) -> str:
+    return f"\0{field}\0"
+
+
+def _marked(field: str, _: str | None) -> str:
+    return _mark(field)
+
+
+def _given(value: str, _: str | None) -> str:
+    return value
 
 
 class _Provisioner(BaseModel):
@@ -98,11 +114,16 @@ class ShellProvisioner(_Provisioner):
         """The script that inline commands make."""
         return "".join([f"#!{self.inline_shebang}\n", *(f"{line}\n" for line in self.inline)])
 
-    @property
-    def command_template(self) -> str:
-        """The execute command, with the default that belongs to the other options."""
+    def command(self, *, variables: str, path: str, var_file: str = "") -> str:
+        """The command line that runs an uploaded script."""
         default = EXECUTE_COMMAND_VAR_FILE if self.use_env_var_file else EXECUTE_COMMAND
-        return self.execute_command or default
+        values = dict(zip(_LATE_FIELDS, (variables, path, var_file), strict=True))
+        if not self.execute_command:
+            return interpolate(default, {name: partial(_given, values[name]) for name in values})
+        text = self.execute_command
+        for name, value in values.items():
+            text = text.replace(_mark(name), value)
+        return text
 
     def variables(self, packer: Mapping[str, str]) -> str:
         """`{{.Vars}}`: sorted, each in single quotes; `packer` are Packer's own variables."""
@@ -174,9 +195,13 @@ def _read(
         )
     override = (entry.get("override") or {}).get(build_name) or {}
     options = {key: value for key, value in entry.items() if key not in _WRAPPER_KEYS} | override
-    late = {key: options[key] for key in _LATE_KEYS if key in options}
+    late = {field: partial(_marked, field) for field in _LATE_FIELDS}
     try:
-        return model(**{**interpolate_tree(options, functions), **late})
+        values = {
+            key: interpolate_tree(value, {**functions, **late} if key in _LATE_KEYS else functions)
+            for key, value in options.items()
+        }
+        return model(**values)
     except ValidationError as error:
         raise InvalidInput(
             f"{place}: the {entry['type']} provisioner cannot be used.",

@@ -1,0 +1,144 @@
+"""The effective template: what stock Packer is given, made from a configuration's template.
+
+Pure: values in, a JSON document out. The tracked template is never changed.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from osqual.builders.cleaning import shutdown_command
+from osqual.template import PackerTemplate
+
+# Another switch than Packer's own -drive, which one in qemuargs would replace.
+_SEED_SWITCH = "-cdrom"
+
+# Options by which a template logs in by itself; the seed's key is then left out.
+_OWN_LOGIN = ("ssh_password", "ssh_private_key_file", "ssh_agent_auth")
+
+
+@dataclass(frozen=True, kw_only=True)
+class QemuSurroundings:
+    """What this machine and this run put into a `qemu` template."""
+
+    base: Path
+    base_sha256: str
+    accelerator: str
+    """`kvm` or `tcg`, as probed."""
+    cpu: str
+    """qemu's -cpu for it."""
+    private_key: Path
+    seed_iso: Path | None
+    seed_fw_cfg: Mapping[str, Path]
+    output_directory: Path
+    clean_script: Path
+    clean_variable: tuple[str, str]
+
+
+def effective_template(
+    template: PackerTemplate,
+    builder: Mapping[str, Any],
+    *,
+    locate: Callable[[str], Path],
+    manifest: Path,
+    last_provisioners: tuple[Mapping[str, Any], ...] = (),
+) -> dict[str, Any]:
+    """The template with this builder only, absolute paths, and one manifest in the run directory.
+
+    `builder` is the first builder, completed for its platform; `locate` turns a path as written,
+    actions and all, into the file it means; `last_provisioners` are added.
+    """
+    document = copy.deepcopy(dict(template.data))
+    document["builders"] = [dict(builder)]
+    document["provisioners"] = [
+        *(_with_absolute_paths(entry, locate) for entry in template.provisioners),
+        *last_provisioners,
+    ]
+    document["post-processors"] = [
+        *_without_manifest(document.get("post-processors", [])),
+        {"type": "manifest", "output": str(manifest)},
+    ]
+    return document
+
+
+def qemu_builder(template: PackerTemplate, around: QemuSurroundings) -> dict[str, Any]:
+    """The template's builder, completed so that it starts from the base image on this machine."""
+    builder = dict(template.builder)
+    for name in ("iso_url", "iso_urls", "iso_checksum", "iso_checksum_type", "iso_checksum_url"):
+        builder.pop(name, None)
+    user = str(builder.get("ssh_username", ""))
+    builder |= {
+        "iso_url": str(around.base),
+        "iso_checksum": f"sha256:{around.base_sha256}",
+        "disk_image": True,
+        "headless": True,
+        "accelerator": around.accelerator,
+        "output_directory": str(around.output_directory),
+        "qemuargs": [*_arguments(builder), *_seed_arguments(around, builder)],
+    }
+    builder.setdefault("disk_discard", "unmap")
+    builder.setdefault("shutdown_command", shutdown_command(user))
+    if not any(builder.get(name) for name in _OWN_LOGIN):
+        builder["ssh_private_key_file"] = str(around.private_key)
+    return builder
+
+
+def clean_provisioner(around: QemuSurroundings) -> dict[str, Any]:
+    """The cleaning of the layered builder, as the last provisioner."""
+    name, value = around.clean_variable
+    return {
+        "type": "shell",
+        "script": str(around.clean_script),
+        "environment_vars": [f"{name}={value}"],
+        "execute_command": "{{.Vars}} sh {{.Path}}",
+    }
+
+
+def _arguments(builder: Mapping[str, Any]) -> list[list[str]]:
+    return [[str(word) for word in words] for words in builder.get("qemuargs") or []]
+
+
+def _seed_arguments(around: QemuSurroundings, builder: Mapping[str, Any]) -> list[list[str]]:
+    """Packer keeps every pair of a switch that it does not set itself."""
+    arguments = [
+        ["-fw_cfg", f"name={name},file={path}"] for name, path in sorted(around.seed_fw_cfg.items())
+    ]
+    if around.seed_iso is not None:
+        arguments.append([_SEED_SWITCH, str(around.seed_iso)])
+    if around.cpu and not any(words and words[0] == "-cpu" for words in _arguments(builder)):
+        arguments.append(["-cpu", around.cpu])
+    return arguments
+
+
+def _with_absolute_paths(entry: Mapping[str, Any], locate: Callable[[str], Path]) -> dict[str, Any]:
+    """The provisioner with the local files that it reads as absolute paths."""
+
+    def absolute(written: Any) -> Any:
+        if isinstance(written, list):
+            return [absolute(item) for item in written]
+        if not isinstance(written, str) or not written:
+            return written
+        return f"{locate(written)}/" if written.endswith("/") else str(locate(written))
+
+    names: tuple[str, ...] = ()
+    if entry["type"] == "shell":
+        names = ("script", "scripts")
+    elif entry["type"] == "file" and entry.get("direction") != "download":
+        names = ("source", "sources")
+    if entry.get("generated"):
+        names = ()
+    return {name: absolute(value) if name in names else value for name, value in entry.items()}
+
+
+def _without_manifest(entries: Any) -> list[Any]:
+    """The post-processors but for `manifest`, whose file would land in the catalogue."""
+    kept: list[Any] = []
+    for entry in entries:
+        if isinstance(entry, list):
+            inner = _without_manifest(entry)
+            kept += [inner] if inner else []
+        elif (entry.get("type") if isinstance(entry, dict) else entry) != "manifest":
+            kept.append(entry)
+    return kept
