@@ -23,6 +23,8 @@ class BuildRequest:
     recipe: Recipe
     base_images: Mapping[str, str]
     find_file: Callable[[str], Path]
+    base_directory: Path | None = None
+    """The directory of `base_images.json`, where relative paths in it start; None: the leaf."""
     cold: bool = False
     """Build from the base image: use no layers and no finished image, and leave no layers."""
     keep_on_failure: bool = False
@@ -34,6 +36,9 @@ class Builder(Protocol):
 
     def validate(self, request: BuildRequest, scope: RunScope) -> None:
         """Refuse what cannot be built, before anything is started. Raises InvalidInput."""
+
+    def find(self, request: BuildRequest, scope: RunScope) -> Image | None:
+        """The image that was built before from the same inputs. Starts and writes nothing."""
 
     def build(self, request: BuildRequest, scope: RunScope) -> Image:
         """Build, or find what was built from the same recipe. Raises BuildFailed.

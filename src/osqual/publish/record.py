@@ -17,6 +17,8 @@ class Qualification:
     run_id: str
     configuration: Configuration
     recipe: Recipe
+    inputs: Mapping[str, str]
+    """Every input of the qualification by name, as sha256: what `plan` compares later."""
     image: Image
     topology: Topology
     suites: Sequence[SuiteResult]
@@ -37,10 +39,8 @@ def record_of(facts: Qualification) -> dict[str, Any]:
         "verdict": facts.judgement.verdict.value,
         "reasons": list(facts.judgement.reasons),
         "images": dict(sorted(facts.image.ids.items())),
-        "recipe": {
-            "digest": facts.recipe.digest,
-            "inputs": dict(sorted(facts.recipe.inputs.items())),
-        },
+        "recipe": facts.recipe.digest,
+        "inputs": dict(sorted(facts.inputs.items())),
         "topology": {
             "masters": facts.topology.masters,
             "private_agents": facts.topology.private_agents,

@@ -1,0 +1,92 @@
+"""`osqual run`: qualify configurations, or say what would happen."""
+
+import os
+from pathlib import Path
+
+import click
+
+from osqual.cli.common import catalogue_option, json_option, print_json
+
+EPILOG = """\b
+Examples:
+  osqual run debian/12/qemu/swarm-20.10/docker-20.10 --dry-run
+  osqual run debian/12/qemu/swarm-20.10/docker-20.10
+  osqual run 'debian/**' --keep on-failure --publish none
+  osqual run LEAF -k test_overlay      (only these tests; never published)
+
+Exit codes: 0 qualified, 1 rejected, 2 wrong input, 3 inconclusive, 4 clean-up
+incomplete, 75 another osqual is at work, 130 interrupted. With several
+configurations the highest counts.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("leaves", metavar="LEAF...", nargs=-1, required=True)
+@click.option("--dry-run", is_flag=True, help="Check everything and say what would happen.")
+@click.option(
+    "-k",
+    "keywords",
+    metavar="TEST",
+    multiple=True,
+    help="Run only tests whose name contains TEST; repeatable. Such a run is never published.",
+)
+@click.option(
+    "--keep",
+    type=click.Choice(["never", "on-failure", "always"]),
+    default="never",
+    show_default=True,
+    help="Leave the cluster (or the machine of a failed build) running for `osqual ssh`.",
+)
+@click.option(
+    "--builder",
+    type=click.Choice(["layered", "packer"]),
+    help="Who builds the image: osqual's layers (default for qemu templates) or stock Packer.",
+)
+@click.option(
+    "--publish",
+    type=click.Choice(["none", "worktree"]),
+    default="worktree",
+    show_default=True,
+    help="Write images, history and record into the catalogue's work tree, or nowhere.",
+)
+@click.option("--cold", is_flag=True, help="Build without layers, from the base image up.")
+@click.option("-v", "--verbose", is_flag=True, help="Show what scripts and tools print.")
+@click.option("-q", "--quiet", is_flag=True, help="Show warnings, failures and step ends only.")
+@json_option
+@catalogue_option
+def run(
+    leaves: tuple[str, ...],
+    *,
+    dry_run: bool,
+    keywords: tuple[str, ...],
+    keep: str,
+    builder: str | None,
+    publish: str,
+    cold: bool,
+    verbose: bool,
+    quiet: bool,
+    as_json: bool,
+    start: Path,
+) -> int:
+    """Qualify configurations: build the image, boot a cluster, install, test, judge, publish.
+
+    LEAF is a configuration's directory, a directory above several, or a glob such as 'debian/**'.
+    Everything that is started is ended again, however the run goes.
+    """
+    from osqual.catalogue.catalogue import open_catalogue
+    from osqual.cli.running import preview_all, run_all
+    from osqual.context import RunOptions
+    from osqual.model import KeepPolicy
+    from osqual.settings import load_settings
+
+    catalogue = open_catalogue(start)
+    settings = load_settings(catalogue.root, os.environ)
+    chosen = catalogue.select(leaves)
+    options = RunOptions(
+        keywords=keywords, keep=KeepPolicy(keep), builder=builder, publish=publish, cold=cold
+    )
+    if dry_run:
+        return preview_all(catalogue, chosen, options, settings, as_json=as_json)
+    return run_all(
+        catalogue, chosen, options, settings, as_json=as_json, verbose=verbose, quiet=quiet
+    )

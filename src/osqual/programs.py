@@ -1,0 +1,90 @@
+"""The external programs osqual works with: what each is for, its version, how to install it."""
+
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from osqual.errors import OsqualError
+from osqual.process import INSTALL_COMMANDS, run
+
+_VERSION = re.compile(r"\d+(?:\.\d+)+\S*|(?<=[ v])\d+\b")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A program by its name on PATH; `version_argv` prints its version."""
+
+    name: str
+    purpose: str
+    version_argv: tuple[str, ...]
+    required: bool = True
+
+
+PROGRAMS: tuple[Program, ...] = (
+    Program(
+        name="qemu-system-x86_64",
+        purpose="virtual machines",
+        version_argv=("qemu-system-x86_64", "--version"),
+    ),
+    Program(name="qemu-img", purpose="disk images", version_argv=("qemu-img", "--version")),
+    Program(name="ssh", purpose="reaching nodes", version_argv=("ssh", "-V")),
+    Program(name="ssh-keygen", purpose="one-run keys", version_argv=()),
+    Program(name="git", purpose="catalogues", version_argv=("git", "--version")),
+    Program(
+        name="mmdebstrap",
+        purpose="`debian:` base images",
+        version_argv=("mmdebstrap", "--version"),
+    ),
+    Program(name="sfdisk", purpose="`debian:` base images", version_argv=("sfdisk", "--version")),
+    Program(name="mke2fs", purpose="`debian:` base images", version_argv=("mke2fs", "-V")),
+    Program(
+        name="grub-mkimage",
+        purpose="`debian:` base images",
+        version_argv=("grub-mkimage", "--version"),
+    ),
+    Program(
+        name="packer",
+        purpose="--builder packer",
+        version_argv=("packer", "version"),
+        required=False,
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundProgram:
+    """What is known of a program on this machine; `path` is empty when it is missing."""
+
+    program: Program
+    path: str
+    version: str
+
+    @property
+    def install(self) -> str:
+        """The command that installs it on Debian and Ubuntu."""
+        return INSTALL_COMMANDS.get(self.program.name, "")
+
+
+def inspect_programs(programs: Sequence[Program] = PROGRAMS) -> list[FoundProgram]:
+    """Look for each program and ask it for its version."""
+    return [
+        FoundProgram(
+            program=program,
+            path=shutil.which(program.name) or "",
+            version=program_version(program.version_argv),
+        )
+        for program in programs
+    ]
+
+
+def program_version(argv: Sequence[str]) -> str:
+    """The first version number a command prints; empty when it does not say or does not run."""
+    if not argv:
+        return ""
+    try:
+        done = run(argv, check=False, timeout_s=20, env={"CHECKPOINT_DISABLE": "1"})
+    except OsqualError:
+        return ""
+    match = _VERSION.search(done.stdout + done.stderr)
+    return match[0].rstrip(",)") if match else ""

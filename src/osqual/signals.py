@@ -1,0 +1,37 @@
+"""Signals as cancellation: Ctrl-C, SIGTERM and a closed terminal stop a run politely."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from osqual.cancellation import Cancellation
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def cancel_on_signals(
+    cancellation: Cancellation, announce: Callable[[str], None]
+) -> Iterator[None]:
+    """While inside, a stopping signal cancels; a second one abandons the clean-up.
+
+    Handlers only set flags: whoever waits notices. Use on the main thread.
+    """
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        again = cancellation.cancelled
+        cancellation.cancel()
+        announce(
+            "Stopping without waiting for the clean-up; what is left is recorded."
+            if again
+            else f"{signal.Signals(number).name}: ending everything that was started. "
+            "Press Ctrl-C again to stop without waiting."
+        )
+
+    before = {number: signal.signal(number, handle) for number in STOPPING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,343 @@
+"""The steps of a run, one function each: `workflow` gives the order and what happens on failure.
+
+A step reads and extends the run's context, and returns a note for the person who watches.
+"""
+
+import platform as host
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from osqual import __version__
+from osqual.builders.base import Builder, BuildRequest
+from osqual.builders.images import ImageStore
+from osqual.builders.registry import BUILDERS
+from osqual.catalogue.inputs import ConfigurationInputs, load_inputs
+from osqual.context import Note, RunContext, need
+from osqual.errors import InvalidInput
+from osqual.install import install_product, run_setup_script
+from osqual.machine import Machine
+from osqual.model import (
+    Image,
+    KeepPolicy,
+    PublishPoint,
+    Selection,
+    Suite,
+    SuiteResult,
+    Verdict,
+)
+from osqual.platforms.base import Platform, ProvisionRequest
+from osqual.platforms.registry import PLATFORMS
+from osqual.products import load_product
+from osqual.programs import inspect_programs
+from osqual.publish.record import Qualification, record_of
+from osqual.publish.worktree import publish_build, publish_images, publish_record
+from osqual.recipe import digest_of_path
+from osqual.scope import RunScope
+from osqual.sockets import remove_socket_directory, socket_directory
+from osqual.suites.base import SuiteRequest
+from osqual.suites.registry import SUITE_KINDS, check_suites
+from osqual.verdict import judge
+
+PASSED_TO_PUBLISH: Mapping[PublishPoint, str] = {
+    PublishPoint.PACKER_BUILD: "build",
+    PublishPoint.DCOS_INSTALLATION: "install",
+    PublishPoint.INTEGRATION_TESTS: "judge",
+}
+"""The step that must have ended well before images may be published."""
+
+
+def validate_inputs(context: RunContext) -> Note:
+    """Read every input, and refuse what cannot work before anything is started."""
+    scope = context.scope
+    inputs = context.inputs = load_inputs(context.catalogue, context.configuration)
+    for warning in inputs.warnings:
+        scope.warn(warning)
+    dimensions = context.configuration.dimensions
+    context.product = load_product(dimensions["product"], context.catalogue.root, scope.settings)
+    check_suites(context.product.suites)
+    context.builder = choose_builder(context.options.builder, inputs.template.builder_type)
+    context.platform = choose_platform(dimensions["platform"])
+    if context.publish_point is PublishPoint.NEVER:
+        context.image = published_image(inputs, context)
+    else:
+        context.builder.validate(build_request(context), scope)
+    context.platform.validate(provision_request(context), scope)
+    return Note(message=f"recipe {inputs.recipe.digest[:12]}")
+
+
+def build_image(context: RunContext) -> Note:
+    """Build the image, or find the one that the same recipe built before."""
+    inputs = need(context.inputs)
+    if context.image is not None:
+        return Note(message="publishing is off: the published image is used", skipped=True)
+    image = context.image = need(context.builder).build(build_request(context), context.scope)
+    context.store.note_image(context.scope.run_id, inputs.recipe.digest, image.ids)
+    how = "found" if image.reused else "built"
+    return Note(message=f"{how} " + ", ".join(f"{k} {v[:19]}" for k, v in image.ids.items()))
+
+
+def provision_cluster(context: RunContext) -> Note:
+    """Boot the cluster and reach every node."""
+    context.provisioning = True
+    platform, image = need(context.platform), need(context.image)
+    cluster = context.cluster = platform.provision(provision_request(context), image, context.scope)
+    for node in cluster.nodes:
+        context.machines[node.name] = Machine(
+            node,
+            cluster.identity,
+            socket_directory(context.scope),
+            context.scope.cancellation,
+        )
+    context.node_facts = [
+        node_facts(context.machines[node.name], context.scope) for node in cluster.nodes
+    ]
+    return Note(message=f"{len(cluster.nodes)} nodes")
+
+
+def install_on_cluster(context: RunContext) -> Note:
+    """Run the product's install scripts by role."""
+    inputs, cluster = need(context.inputs), need(context.cluster)
+    if inputs.setup_script is not None:
+        run_setup_script(
+            inputs.setup_script,
+            context.configuration,
+            cluster,
+            context.machines,
+            context.scope,
+            inputs.profile,
+        )
+    install_product(
+        need(context.product),
+        context.configuration,
+        cluster,
+        context.machines,
+        context.scope,
+        inputs.profile,
+    )
+    return Note(message=context.configuration.dimensions["product"])
+
+
+def run_suites(context: RunContext) -> Note:
+    """Run every suite that is not switched off; each one's results are stored as it ends."""
+    for suite in need(context.product).suites:
+        result = run_suite(suite, context)
+        context.suites.append(result)
+        context.store.record_suite(context.scope.run_id, result)
+    ran = [suite for suite in context.suites if not suite.skipped]
+    return Note(message=f"{sum(len(suite.results) for suite in ran)} tests in {len(ran)} suites")
+
+
+def run_suite(suite: Suite, context: RunContext) -> SuiteResult:
+    """One suite, or why it was not run."""
+    if reason := switched_off(suite, context):
+        return SuiteResult(suite=suite.name, skipped=reason)
+    request = SuiteRequest(
+        suite=suite,
+        configuration=context.configuration,
+        cluster=need(context.cluster),
+        selection=selection_for(suite, context),
+        directory=context.scope.directory / "suites" / suite.name,
+    )
+    request.directory.mkdir(parents=True, exist_ok=True)
+    limited = context.scope.limited(suite.timeout_s, f"the suite {suite.name}")
+    return SUITE_KINDS[suite.kind].run(request, limited)
+
+
+def switched_off(suite: Suite, context: RunContext) -> str:
+    """Why the configuration does not want this suite; empty when it does."""
+    config = need(context.inputs).publish_and_test
+    if suite.stage == "integration" and not config.run_integration_tests:
+        return "run_integration_tests is false"
+    if suite.stage == "framework" and not config.run_framework_tests:
+        return "run_framework_tests is false"
+    return ""
+
+
+def selection_for(suite: Suite, context: RunContext) -> Selection:
+    """`tests_to_run` names integration tests, as in dcos/dcos-images; -k narrows every suite."""
+    tests_to_run = need(context.inputs).publish_and_test.tests_to_run
+    return Selection(
+        arguments=tests_to_run if suite.stage == "integration" else (),
+        keywords=context.options.keywords,
+    )
+
+
+def judge_results(context: RunContext) -> Note:
+    """From results to a verdict. Runs however far the run got."""
+    context.judgement = judge(
+        context.suites,
+        unfinished=context.unfinished,
+        partial=bool(context.options.keywords),
+    )
+    return Note(message=context.judgement.verdict.value)
+
+
+def publish_due_images(context: RunContext) -> None:
+    """Write the images file and the history once the step that they wait for has ended well."""
+    if not context.may_publish or context.published:
+        return
+    step = PASSED_TO_PUBLISH[context.publish_point]
+    if step not in context.ended_well:
+        return
+    if step == "judge" and need(context.judgement).verdict is not Verdict.QUALIFIED:
+        return
+    files, directory = context.scope.settings.files, context.configuration.directory
+    image = need(context.image)
+    if image.build_record is not None:
+        publish_build(directory / files.history, image.build_record)
+        context.published.append(directory / files.history)
+    publish_images(directory / files.images, image.ids)
+    context.published.append(directory / files.images)
+
+
+def publish_results(context: RunContext) -> Note:
+    """Write the record beside the images that this run published."""
+    if context.options.keywords:
+        return Note(message="-k chose single tests: nothing is published", skipped=True)
+    if context.options.publish == "none":
+        return Note(message="--publish none", skipped=True)
+    publish_due_images(context)
+    if not context.published:
+        point = context.publish_point.value
+        return Note(message=f"nothing: publish_dcos_images_after is {point}", skipped=True)
+    path = context.configuration.directory / context.scope.settings.files.record
+    publish_record(path, record_of(qualification(context)))
+    context.published.append(path)
+    return Note(message=", ".join(sorted(path.name for path in context.published)))
+
+
+def destroy_cluster(context: RunContext) -> Note:
+    """End everything, however the run went; a machine is kept only where that was asked for."""
+    for machine in context.machines.values():
+        machine.close()
+    context.machines.clear()
+    if context.platform is None or not context.provisioning:
+        remove_socket_directory(context.scope)
+        return Note(message="nothing was started", skipped=True)
+    if keeps_cluster(context):
+        context.store.keep_resources(context.scope.run_id)
+        context.kept = True
+        run_id = context.scope.run_id
+        return Note(
+            message=f"kept: osqual ssh {run_id}, then osqual destroy {run_id}", skipped=True
+        )
+    context.platform.destroy(context.scope)
+    remove_socket_directory(context.scope)
+    return Note()
+
+
+def keeps_cluster(context: RunContext) -> bool:
+    """Whether the cluster stays: an interrupt ends it unless it is always kept."""
+    if context.options.keep is KeepPolicy.ALWAYS:
+        return True
+    bad = context.judgement is None or context.judgement.verdict is not Verdict.QUALIFIED
+    interrupted = context.scope.cancellation.cancelled
+    return context.options.keep is KeepPolicy.ON_FAILURE and bad and not interrupted
+
+
+# What the steps above are made of
+
+
+def choose_builder(name: str | None, builder_type: str) -> Builder:
+    """The builder by name, or the default for the template's builder type."""
+    defaults = {"qemu": "layered"}
+    if builder_type not in defaults:
+        raise InvalidInput(
+            f"Templates with the builder {builder_type!r} cannot be built by this version.",
+            details="It builds: " + ", ".join(sorted(defaults)),
+        )
+    return BUILDERS[name or defaults[builder_type]]
+
+
+def choose_platform(name: str) -> Platform:
+    """The platform that the configuration's path names."""
+    if name not in PLATFORMS:
+        raise InvalidInput(
+            f"The platform {name!r} is not supported by this version.",
+            details="It supports: " + ", ".join(sorted(PLATFORMS)),
+        )
+    return PLATFORMS[name]
+
+
+def build_request(context: RunContext) -> BuildRequest:
+    """The builder's view of this run."""
+    inputs = need(context.inputs)
+    return BuildRequest(
+        configuration=context.configuration,
+        template=inputs.template,
+        recipe=inputs.recipe,
+        base_images=inputs.base_images,
+        find_file=inputs.find_file,
+        cold=context.options.cold,
+        keep_on_failure=context.options.keep is not KeepPolicy.NEVER,
+    )
+
+
+def provision_request(context: RunContext) -> ProvisionRequest:
+    """The platform's view of this run."""
+    inputs = need(context.inputs)
+    return ProvisionRequest(
+        configuration=context.configuration,
+        topology=inputs.topology,
+        ssh_user=str(inputs.template.builder.get("ssh_username", "root")),
+        variables=inputs.profile,
+    )
+
+
+def published_image(inputs: ConfigurationInputs, context: RunContext) -> Image:
+    """The image that was published for this configuration, where `never` says not to build one."""
+    name = context.scope.settings.files.images
+    if not inputs.images:
+        raise InvalidInput(
+            f"{context.configuration.path} has no published image to test.",
+            details=f"publish_dcos_images_after is never, so nothing is built, and there is no "
+            f"{name} with an image id.",
+            resolution=f"publish an image first (another value of publish_dcos_images_after), or "
+            f"write the id of an existing one into {name}",
+        )
+    file = None
+    if "local" in inputs.images:
+        store = ImageStore(context.scope.settings.directories.data)
+        file = store.require(inputs.images["local"])
+    return Image(ids=inputs.images, file=file, reused=True)
+
+
+def node_facts(machine: Machine, scope: RunScope) -> dict[str, str]:
+    """Kernel and OS of a node, as it says itself."""
+    script = """. /etc/os-release; uname -r; echo "$PRETTY_NAME" """
+    done = machine.run(["sh", "-c", script], timeout_s=120, cancellation=scope.cancellation)
+    kernel, _, os_name = done.stdout.strip().partition("\n")
+    node = machine.node
+    return {"name": node.name, "role": node.role.value, "kernel": kernel, "os": os_name}
+
+
+def qualification(context: RunContext) -> Qualification:
+    """What the record is made from."""
+    inputs = need(context.inputs)
+    return Qualification(
+        run_id=context.scope.run_id,
+        configuration=context.configuration,
+        recipe=inputs.recipe,
+        inputs={**inputs.digests, "product": digest_of_path(need(context.product).directory)},
+        image=need(context.image),
+        topology=inputs.topology,
+        suites=context.suites,
+        judgement=need(context.judgement),
+        tools=tool_versions(),
+        nodes=context.node_facts,
+        step_seconds=context.step_seconds,
+        started_at=utc(context.started_at),
+        ended_at=utc(time.time()),
+    )
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of osqual, Python and the external programs that were found."""
+    found = {item.program.name: item.version for item in inspect_programs() if item.version}
+    return {"osqual": __version__, "python": host.python_version(), **found}
+
+
+def utc(seconds: float) -> str:
+    """A time as ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,251 @@
+"""A run from first step to last: order, time limits, journal, and teardown whatever happens."""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from osqual import __version__, steps
+from osqual.cancellation import Cancellation
+from osqual.catalogue.catalogue import Catalogue
+from osqual.context import Note, RunContext, RunOptions
+from osqual.errors import (
+    CleanupIncomplete,
+    ExitCode,
+    Interrupted,
+    OsqualError,
+    PublishFailed,
+)
+from osqual.event_log import FILE_NAME as EVENT_LOG
+from osqual.event_log import EventLog
+from osqual.events import EventBus, EventKind, Subscriber
+from osqual.model import Configuration, Judgement, Verdict
+from osqual.scope import RunScope
+from osqual.settings import Settings
+from osqual.store.lock import owner_token
+from osqual.store.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A step of the pipeline. `always`: it runs also after an earlier step has failed."""
+
+    name: str
+    action: Callable[[RunContext], Note]
+    always: bool = False
+
+
+PIPELINE: tuple[Step, ...] = (
+    Step(name="validate", action=steps.validate_inputs),
+    Step(name="build", action=steps.build_image),
+    Step(name="provision", action=steps.provision_cluster),
+    Step(name="install", action=steps.install_on_cluster),
+    Step(name="test", action=steps.run_suites),
+    Step(name="judge", action=steps.judge_results, always=True),
+    Step(name="publish", action=steps.publish_results, always=True),
+    Step(name="destroy", action=steps.destroy_cluster, always=True),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """What every run of one command shares."""
+
+    settings: Settings
+    store: Store
+    cancellation: Cancellation
+    environ: Mapping[str, str]
+    subscribers: tuple[Subscriber, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """How a run ended, for renderers and scripts."""
+
+    run_id: str
+    configuration: str
+    directory: Path
+    judgement: Judgement
+    exit_code: ExitCode
+    image_ids: Mapping[str, str]
+    image_reused: bool
+    published: tuple[Path, ...]
+    kept: bool
+    duration_s: float
+    step_seconds: Mapping[str, float]
+    errors: tuple[OsqualError, ...] = ()
+
+
+@dataclass
+class Failures:
+    """What went wrong in a run: the first failure decides, later ones are told as well."""
+
+    run: list[OsqualError] = field(default_factory=list)
+    bug: Exception | None = None
+
+    def add(self, error: Exception) -> None:
+        """Keep an error; what nobody expected is kept apart, to be raised when all is cleaned."""
+        if isinstance(error, OsqualError):
+            self.run.append(error)
+        else:
+            self.bug = self.bug or error
+
+    def __bool__(self) -> bool:
+        return bool(self.run) or self.bug is not None
+
+
+def qualify(
+    catalogue: Catalogue, configuration: Configuration, options: RunOptions, engine: Engine
+) -> RunResult:
+    """Run the whole pipeline for one configuration.
+
+    Returns a result however the run ended; everything that was started has been ended by then,
+    unless the result says that it was kept or that clean-up is incomplete. Only a bug raises.
+    """
+    run_id = new_run_id()
+    directory = engine.settings.directories.state / "runs" / run_id
+    directory.mkdir(parents=True)
+    engine.store.begin_run(
+        run_id,
+        configuration=configuration.path,
+        catalogue=catalogue.root,
+        directory=directory,
+        options=options.document(),
+        owner=owner_token(),
+        version=__version__,
+        step_names=[step.name for step in PIPELINE],
+    )
+    with (directory / EVENT_LOG).open("a", encoding="utf-8") as log:
+        scope = RunScope(
+            run_id=run_id,
+            directory=directory,
+            settings=engine.settings,
+            journal=engine.store.journal(run_id),
+            bus=EventBus(EventLog(log), *engine.subscribers),
+            cancellation=engine.cancellation,
+        )
+        context = RunContext(
+            scope=scope,
+            store=engine.store,
+            catalogue=catalogue,
+            configuration=configuration,
+            options=options,
+            environ=engine.environ,
+        )
+        scope.emit(EventKind.RUN_STARTED, configuration.path)
+        failures = run_pipeline(context)
+        result = conclude(context, failures)
+        scope.emit(
+            EventKind.RUN_ENDED,
+            result.judgement.verdict.value,
+            reasons=list(result.judgement.reasons),
+            exit_code=int(result.exit_code),
+        )
+    if failures.bug is not None:
+        raise failures.bug
+    return result
+
+
+def new_run_id() -> str:
+    """A name that sorts by time and does not collide: 20260102-030405-ab12."""
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(2)
+
+
+def run_pipeline(context: RunContext) -> Failures:
+    """Every step in order; after a failure only those that always run."""
+    failures = Failures()
+    base = context.scope
+    for step in PIPELINE:
+        if failures and not step.always:
+            context.store.end_step(base.run_id, step.name, "skipped", "an earlier step failed")
+            continue
+        context.scope = scope_of(step, base)
+        try:
+            run_step(step, context)
+            if step.name != "destroy":
+                steps.publish_due_images(context)
+        except Exception as error:
+            failures.add(error)
+            if not isinstance(error, PublishFailed):
+                context.unfinished.append(unfinished_sentence(step, error))
+    context.scope = base
+    return failures
+
+
+def scope_of(step: Step, base: RunScope) -> RunScope:
+    """The run's scope with the step's time limit; teardown is shielded from a cancel."""
+    scope = base.in_step(step.name)
+    limit_s = base.settings.time_limits.of(step.name)
+    what = f"the step {step.name}"
+    if step.name == "destroy":
+        return scope.shielded(limit_s or 600.0, what)
+    return scope if limit_s is None else scope.limited(limit_s, what)
+
+
+def run_step(step: Step, context: RunContext) -> None:
+    """One step, journalled before and after, whatever happens in it."""
+    scope, store = context.scope, context.store
+    store.begin_step(scope.run_id, step.name)
+    scope.emit(EventKind.STEP_STARTED)
+    started = time.monotonic()
+    status, message = "failed", ""
+    try:
+        if not step.always:
+            scope.cancellation.check()
+        note = step.action(context)
+        status, message = ("skipped" if note.skipped else "done"), note.message
+        context.ended_well.add(step.name)
+    except Exception as error:
+        message = error.brief if isinstance(error, OsqualError) else repr(error)
+        raise
+    finally:
+        context.step_seconds[step.name] = time.monotonic() - started
+        store.end_step(scope.run_id, step.name, status, message)
+        scope.emit(EventKind.STEP_ENDED, message, status=status)
+
+
+def unfinished_sentence(step: Step, error: Exception) -> str:
+    """Why the verdict cannot be a good one, for the people who read it."""
+    if isinstance(error, Interrupted):
+        return f"The run was interrupted in the step '{step.name}'."
+    brief = error.brief if isinstance(error, OsqualError) else f"bug in osqual: {error!r}"
+    return f"The step '{step.name}' did not end: {brief}"
+
+
+def conclude(context: RunContext, failures: Failures) -> RunResult:
+    """Write the end of the run and make its result."""
+    judgement = context.judgement or Judgement(
+        verdict=Verdict.INCONCLUSIVE, reasons=tuple(context.unfinished), totals={}
+    )
+    exit_code = exit_code_of(judgement, failures)
+    run_id = context.scope.run_id
+    context.store.end_run(run_id, judgement, int(exit_code))
+    image = context.image
+    return RunResult(
+        run_id=run_id,
+        configuration=context.configuration.path,
+        directory=context.scope.directory,
+        judgement=judgement,
+        exit_code=exit_code,
+        image_ids={} if image is None else image.ids,
+        image_reused=image is not None and image.reused,
+        published=tuple(context.published),
+        kept=context.kept,
+        duration_s=time.time() - context.started_at,
+        step_seconds=dict(context.step_seconds),
+        errors=tuple(failures.run),
+    )
+
+
+def exit_code_of(judgement: Judgement, failures: Failures) -> ExitCode:
+    """Incomplete clean-up first, then an interrupt, then the first failure, then the verdict."""
+    for kind in (CleanupIncomplete, Interrupted):
+        if any(isinstance(error, kind) for error in failures.run):
+            return kind.exit_code
+    if judgement.verdict is Verdict.REJECTED:
+        return ExitCode.REJECTED
+    if failures.run:
+        return failures.run[0].exit_code
+    qualified = judgement.verdict is Verdict.QUALIFIED
+    return ExitCode.OK if qualified else ExitCode.INCONCLUSIVE
