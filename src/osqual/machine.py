@@ -260,8 +260,10 @@ class Machine:
         """Restart the node and wait until it answers from a new boot."""
         before = self.boot_id()
         token = self._cancellation.limited(timeout_s, f"rebooting {self.node.name}")
-        with suppress(ConnectionLost, CommandFailed, TimeLimitExceeded):
-            self.run(["systemctl", "reboot"], sudo=True, timeout_s=60)
+        # In the background: the network may go before the connection is closed, and then only a
+        # timeout would end it.
+        later = "(sleep 1; systemctl reboot) </dev/null >/dev/null 2>&1 &"
+        self.run(["sh", "-c", later], sudo=True)
         while True:
             self.close()
             self.wait_ready(token.remaining_s() or 0.0, check_alive)
@@ -320,6 +322,15 @@ def _without_owner(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 def _config_quote(path: Path) -> str:
     """A path as an ssh option value: quoted, because spaces separate several files there."""
     return f'"{path}"'
+
+
+def close_connections(control_dir: Path) -> None:
+    """End every shared connection in a socket directory, whichever process opened it."""
+    for socket in control_dir.glob("*.ssh"):
+        with suppress(OsqualError):
+            argv = ["ssh", "-F", "none", "-o", f"ControlPath={socket}", "-O", "exit", "node"]
+            run(argv, timeout_s=10, check=False)
+        socket.unlink(missing_ok=True)
 
 
 def known_hosts_line(node_name: str, public_key: str) -> str:

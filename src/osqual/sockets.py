@@ -31,7 +31,6 @@ def socket_directory(scope: RunScope) -> Path:
     (scope.directory / LINK_NAME).symlink_to(path)
     path.mkdir(mode=0o700, exist_ok=True)
     scope.journal.created(row, str(path), {})
-    (path / "row").write_text(str(row))
     return path
 
 
@@ -46,15 +45,13 @@ def find_socket_directory(run_directory: Path) -> Path | None:
 def remove_socket_directory(scope: RunScope) -> None:
     """Remove the run's socket directory and the link to it; safe to repeat."""
     path = find_socket_directory(scope.directory)
-    if path is None:
-        return
-    row = path / "row"
-    number = row.read_text() if row.exists() else ""
-    if path.exists():
-        shutil.rmtree(path)
-    (scope.directory / LINK_NAME).unlink(missing_ok=True)
-    if number:
-        scope.journal.ended(int(number))
+    if path is not None:
+        shutil.rmtree(path, ignore_errors=True)
+        (scope.directory / LINK_NAME).unlink(missing_ok=True)
+    for row in scope.journal.unended():
+        if row["kind"] == "file" and row["name"] == LINK_NAME:
+            shutil.rmtree(row["details"]["directory"], ignore_errors=True)
+            scope.journal.ended(row["id"])
 
 
 def _short_name(run_directory: Path) -> str:

@@ -6,7 +6,7 @@ QEMU talks to one client at a time, so connections are short: connect, say, leav
 import asyncio
 import logging
 from collections.abc import Collection, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -106,7 +106,5 @@ def connect(socket: Path, token: Cancellation) -> Iterator[Qmp]:
 
 
 async def _disconnect(client: QMPClient) -> None:
-    try:
+    with suppress(QMPError, EOFError, OSError):  # QEMU ended first, as it does after `quit`
         await client.disconnect()
-    except (QMPError, EOFError, OSError):
-        pass  # QEMU ended first, as it does after `quit`

@@ -81,7 +81,11 @@ def vm_argv(spec: VmSpec, directory: Path, qmp_socket: Path) -> list[str]:
     return [
         PROGRAM,
         *("-name", _escape(spec.name), "-no-user-config", "-nodefaults", "-display", "none"),
-        *("-machine", "pc,usb=off,vmport=off", *spec.acceleration.arguments),
+        *(
+            "-machine",
+            f"{spec.acceleration.machine},usb=off,vmport=off",
+            *spec.acceleration.arguments,
+        ),
         *("-m", str(spec.memory_mb), "-smp", str(spec.cpus), "-boot", "strict=on"),
         *("-pidfile", str(directory / "qemu.pid")),
         *("-chardev", f"socket,id=qmp,path={_escape(qmp_socket)},server=on,wait=off"),
@@ -120,9 +124,8 @@ def _seed_args(spec: VmSpec) -> list[str]:
     if spec.seed is None:
         return []
     arguments: list[str] = []
-    if spec.seed.iso is not None:
-        disk = Disk(path=spec.seed.iso, format="raw", read_only=True)
-        arguments += _disk_args("seed", disk, len(spec.disks))
+    disk = Disk(path=spec.seed.iso, format="raw", read_only=True)
+    arguments += _disk_args("seed", disk, len(spec.disks))
     for name, path in sorted(spec.seed.fw_cfg.items()):
         arguments += ["-fw_cfg", f"name={_escape(name)},file={_escape(path)}"]
     return arguments
