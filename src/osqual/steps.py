@@ -227,6 +227,13 @@ def destroy_cluster(context: RunContext) -> Note:
     return Note()
 
 
+def end_everything(scope: RunScope) -> None:
+    """Have every platform end what the run's directory and journal say it has."""
+    for platform in PLATFORMS.values():
+        platform.destroy(scope)
+    remove_socket_directory(scope)
+
+
 def keeps_cluster(context: RunContext) -> bool:
     """Whether the cluster stays: an interrupt ends it unless it is always kept."""
     if context.options.keep is KeepPolicy.ALWAYS:

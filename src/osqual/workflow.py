@@ -147,6 +147,34 @@ def qualify(
     return result
 
 
+def end_resources(run_id: str, directory: Path, engine: Engine) -> int:
+    """End everything a past run still has, whatever it was; how many resources that were.
+
+    Raises CleanupIncomplete, with what is left, when some of it could not be ended.
+    """
+    before = len(engine.store.resources(run_id=run_id))
+    scope = RunScope(
+        run_id=run_id,
+        directory=directory,
+        settings=engine.settings,
+        journal=engine.store.journal(run_id),
+        bus=EventBus(*engine.subscribers),
+        cancellation=engine.cancellation.limited(
+            engine.settings.time_limits.destroy, "ending the resources"
+        ),
+        step="destroy",
+    )
+    steps.end_everything(scope)
+    left = engine.store.resources(run_id=run_id)
+    if left:
+        raise CleanupIncomplete(
+            f"{len(left)} resources of the run {run_id} may still be there.",
+            details="\n".join(f"{row['kind']} {row['name']} {row['external_id']}" for row in left),
+            resolution=f"end them by hand, or try `osqual destroy {run_id}` again",
+        )
+    return before
+
+
 def new_run_id() -> str:
     """A name that sorts by time and does not collide: 20260102-030405-ab12."""
     return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(2)

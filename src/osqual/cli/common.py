@@ -1,10 +1,14 @@
 """Options and small pieces that several commands share."""
 
 import json
+import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from osqual.settings import Settings
 
 catalogue_option = click.option(
     "-C",
@@ -21,3 +25,16 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 def print_json(document: Any) -> None:
     """A JSON document on standard output."""
     click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def current_settings() -> "Settings":
+    """Settings of the catalogue that the current directory is in, or without one the user's."""
+    from osqual.catalogue.catalogue import find_catalogue
+    from osqual.errors import NotFound
+    from osqual.settings import load_settings
+
+    try:
+        root = find_catalogue(Path())
+    except NotFound:
+        root = None
+    return load_settings(root, os.environ)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from osqual.cli.common import catalogue_option, json_option, print_json
+from osqual.cli.common import catalogue_option, json_option
 
 EPILOG = """\b
 Examples:

@@ -67,6 +67,11 @@ class ConsoleRenderer:
         if handler is not None:
             handler(event)
 
+    def at(self, event: Event) -> None:
+        """Show an event of the past at its own time."""
+        self._clock = lambda: event.time
+        self(event)
+
     def _line(self, text: str) -> None:
         self._console.print(f"[dim]{self._elapsed()}[/] {text}", highlight=False, soft_wrap=True)
 
