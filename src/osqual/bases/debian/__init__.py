@@ -1,0 +1,1 @@
+"""Debian bases made here with mmdebstrap."""

@@ -1,0 +1,148 @@
+"""Our own Debian bases: mmdebstrap unpacks a suite, and three scripts make a bootable disk of it.
+
+No root and no loop device is needed: everything happens in a user namespace.
+"""
+
+import hashlib
+import shlex
+import shutil
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+
+from osqual.bases.cache import BaseCache, digest_file
+from osqual.bases.debian.failure import check_possible, explain_failure
+from osqual.bases.debian.packages import packages
+from osqual.bases.image import BaseImage
+from osqual.bases.inspect import inspect_disk
+from osqual.bases.reference import DebianReference
+from osqual.errors import OsqualError
+from osqual.process import Job, JobState, find_program
+from osqual.scope import RunScope
+
+DISK_MIB = 2048
+GUEST_FILES = ("osqual-seed", "osqual-seed.service", "osqual-grow", "osqual-grow.service")
+_SCRIPTS = ("prepare.sh", "configure.sh", "disk.sh")
+_RESULTS = ("kernel", "initrd", "disk.qcow2")
+
+
+def recipe_digest(reference: DebianReference, mirror: str | None) -> str:
+    """Everything of ours that shapes the base, as one sha256: a change makes bases anew."""
+    parts = [reference.suite, reference.seed, mirror or "", str(DISK_MIB)]
+    parts += packages(reference.suite, reference.seed)
+    parts += _uploads().values()
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def debian_key(reference: DebianReference, mirror: str | None) -> str:
+    """The key of the base in the cache."""
+    return f"{reference.text}={recipe_digest(reference, mirror)}"
+
+
+def build_debian(
+    reference: DebianReference, key: str, cache: BaseCache, scope: RunScope
+) -> BaseImage:
+    """Make the base and put it into the cache; the caller holds the key's lock.
+
+    A build that another process left running or finished is taken over instead of a new one.
+    """
+    find_program("mmdebstrap")
+    find_program("qemu-img")
+    work = cache.partial(key)
+    job = _left_behind(work) or _start(reference, work, scope)
+    try:
+        with scope.resource("job", f"base {reference.text}", directory=str(job.directory)) as owned:
+            owned.created(str(job.pid))
+            scope.progress(f"making the base image {reference.text} from Debian's mirror")
+            status = job.wait(scope.cancellation)
+            owned.ended()
+        if status != 0:
+            raise explain_failure(reference, job)
+        return _import(reference, key, work, cache, scope)
+    except OsqualError:
+        _keep_log(reference, job, scope)
+        raise
+    finally:
+        if job.state() is not JobState.RUNNING:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _left_behind(work: Path) -> Job | None:
+    job = Job(work / "job")
+    if (job.directory / "job.json").exists() and (
+        job.state() is JobState.RUNNING or job.exit_status == 0
+    ):
+        return job
+    shutil.rmtree(work, ignore_errors=True)
+    return None
+
+
+def _start(reference: DebianReference, work: Path, scope: RunScope) -> Job:
+    check_possible(scope.cancellation)
+    work.mkdir(parents=True)
+    for name, content in _uploads().items():
+        (work / name).write_text(content, encoding="utf-8")
+    argv = mmdebstrap_command(reference, work, scope.settings.qemu.debian_mirror)
+    return Job.start(work / "job", argv, env={"TMPDIR": tempfile.gettempdir()})
+
+
+def mmdebstrap_command(reference: DebianReference, work: Path, mirror: str | None) -> list[str]:
+    """The command that leaves `disk.qcow2`, `kernel` and `initrd` in `work`.
+
+    Everything goes in and out through mmdebstrap's own channel: the root of the namespace is
+    another user, who cannot read or write the home directory that this may be installed in.
+    """
+    inside = "/tmp/osqual"  # noqa: S108 - of the new system, which nobody else sees
+    prepare = [
+        'mkdir -p "$1/tmp/osqual"',
+        *(f"upload {shlex.quote(str(work / name))} {inside}/{name}" for name in _uploads()),
+        f'sh "$1{inside}/prepare.sh" "$1"',
+    ]
+    customize = [
+        f'chroot "$1" sh {inside}/configure.sh',
+        f'sh "$1{inside}/disk.sh" "$1" {DISK_MIB}',
+        *(f"download {inside}/{name} {shlex.quote(str(work / name))}" for name in _RESULTS),
+    ]
+    return [
+        "mmdebstrap",
+        "--mode=unshare",
+        "--variant=minbase",
+        "--format=null",
+        "--skip=cleanup",  # the disk is made before it, and does it better
+        f"--include={','.join(packages(reference.suite, reference.seed))}",
+        *(f"--essential-hook={hook}" for hook in prepare),
+        *(f"--customize-hook={hook}" for hook in customize),
+        reference.suite,
+        "-",
+        *([mirror] if mirror else []),
+    ]
+
+
+def _import(
+    reference: DebianReference, key: str, work: Path, cache: BaseCache, scope: RunScope
+) -> BaseImage:
+    disk = work / "disk.qcow2"
+    facts = inspect_disk(disk, reference.text, scope.cancellation)
+    image = BaseImage(
+        reference=reference.text,
+        digest=digest_file(disk, scope.cancellation),
+        path=disk,
+        virtual_size=facts.virtual_size,
+        format=facts.format,
+        kind="debian",
+    )
+    return cache.add(key, disk, image, kernel=work / "kernel", initrd=work / "initrd")
+
+
+def _keep_log(reference: DebianReference, job: Job, scope: RunScope) -> None:
+    """The log is evidence: it stays in the run directory."""
+    if job.stderr.is_file():
+        scope.directory.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(job.stderr, scope.directory / f"base-{reference.suite}.log")
+
+
+def _uploads() -> dict[str, str]:
+    """Everything of ours that the new system is made with, by file name."""
+    sources = [(files("osqual.bases.debian"), name) for name in _SCRIPTS]
+    sources += [(files("osqual.qemu.guest"), name) for name in GUEST_FILES]
+    return {name: (package / name).read_text(encoding="utf-8") for package, name in sources}

@@ -1,0 +1,48 @@
+"""What a disk image file is, as qemu-img sees it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from osqual.cancellation import Cancellation
+from osqual.errors import CommandFailed, InvalidInput
+from osqual.process import run
+
+# What can be the bottom of a chain of disks; others would need to be converted first.
+FORMATS = ("qcow2", "raw")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiskFacts:
+    """A disk image's format and the size that a machine would see, in bytes."""
+
+    format: str
+    virtual_size: int
+
+
+def inspect_disk(path: Path, reference: str, cancellation: Cancellation) -> DiskFacts:
+    """Look into a disk image. Raises InvalidInput when it cannot be a base image."""
+    try:
+        done = run(
+            ["qemu-img", "info", "--output=json", "--force-share", str(path)],
+            cancellation=cancellation,
+        )
+    except CommandFailed as error:
+        raise InvalidInput(
+            f"The base image {reference} is not a disk image.", details=error.details
+        ) from error
+    facts = json.loads(done.stdout)
+    # A file that names other files would read whatever it names on this machine.
+    data_file = facts.get("format-specific", {}).get("data", {}).get("data-file")
+    other = facts.get("full-backing-filename") or facts.get("backing-filename") or data_file
+    if other:
+        raise InvalidInput(
+            f"The base image {reference} rests on another file ({other}).",
+            resolution="flatten it first: qemu-img convert -O qcow2 OLD NEW",
+        )
+    if facts["format"] not in FORMATS:
+        raise InvalidInput(
+            f"The base image {reference} has the format {facts['format']}.",
+            resolution="convert it first: qemu-img convert -O qcow2 OLD NEW",
+        )
+    return DiskFacts(format=facts["format"], virtual_size=int(facts["virtual-size"]))

@@ -1,0 +1,58 @@
+"""From a base image reference to a disk image on this machine."""
+
+from pathlib import Path
+
+from osqual.bases.cache import BaseCache
+from osqual.bases.debian.build import build_debian, debian_key
+from osqual.bases.download import download
+from osqual.bases.files import describe_file, find_file
+from osqual.bases.image import BaseImage
+from osqual.bases.reference import (
+    DebianReference,
+    DownloadReference,
+    FileReference,
+    parse_reference,
+)
+from osqual.scope import RunScope
+from osqual.settings import Settings
+
+
+def resolve_base(
+    reference: str, *, relative_to: Path, scope: RunScope, refresh: bool = False
+) -> BaseImage:
+    """The disk image a reference of `base_images.json` means; made or fetched when it must be.
+
+    `relative_to` is the directory of that file. `refresh` makes a Debian base anew. Raises
+    InvalidInput (reference, checksum, file), MissingProgram or InfrastructureError.
+    """
+    parsed = parse_reference(reference, relative_to)
+    cache = BaseCache(scope.settings.directories.cache)
+    if isinstance(parsed, FileReference):
+        return describe_file(parsed, cache, scope.cancellation)
+    key = _key(parsed, scope.settings)
+    found = None if refresh else cache.find(key)
+    if found is not None:
+        return found
+    with cache.lock(key, scope):
+        # Another process may have made it while this one waited.
+        found = None if refresh else cache.find(key)
+        if found is not None:
+            return found
+        if isinstance(parsed, DebianReference):
+            return build_debian(parsed, key, cache, scope)
+        return download(parsed, key, cache, scope)
+
+
+def cached_base(reference: str, *, relative_to: Path, settings: Settings) -> BaseImage | None:
+    """The same, only if no work is needed for it; None when something would be made or fetched."""
+    parsed = parse_reference(reference, relative_to)
+    cache = BaseCache(settings.directories.cache)
+    if isinstance(parsed, FileReference):
+        return find_file(parsed, cache)
+    return cache.find(_key(parsed, settings))
+
+
+def _key(parsed: DebianReference | DownloadReference, settings: Settings) -> str:
+    if isinstance(parsed, DebianReference):
+        return debian_key(parsed, settings.qemu.debian_mirror)
+    return f"sha256={parsed.sha256}"

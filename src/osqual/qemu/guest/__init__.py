@@ -1,0 +1,1 @@
+"""Files that go into our own bases: the first-boot agent."""
