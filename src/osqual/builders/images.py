@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,19 @@ class ImageStore:
             return _image(entry["sha256"], file, entry["build_record"], reused=True)
         except (OSError, ValueError, KeyError, TypeError, InvalidInput):
             return None
+
+    def require(self, image_id: str) -> Path:
+        """The file of an image by its id, `sha256:<hex>`. Raises InvalidInput when it is gone."""
+        digest = image_id.removeprefix("sha256:")
+        file = self.directory / f"{digest}.qcow2"
+        if not re.fullmatch(r"[0-9a-f]{64}", digest) or not file.is_file():
+            raise InvalidInput(
+                f"The published image {image_id} is not on this machine.",
+                details=f"Looked for {file}",
+                resolution="build it here (a publish_dcos_images_after other than never), or set "
+                "OSQUAL_DATA_DIR to the directory that holds it",
+            )
+        return file
 
     def add(self, key: str, file: Path, record: Mapping[str, Any]) -> Image:
         """Move a finished file in, name it by its digest and index it.

@@ -92,11 +92,11 @@ class QemuOptions(BaseModel):
     disk_image: bool = True
     disk_size: DiskSize = Field(default=40960 << 20, gt=0)
     skip_resize_disk: bool = False
-    disk_interface: Literal["virtio", "virtio-scsi", "ide", "scsi"] = "virtio"
+    disk_interface: Literal["virtio"] = "virtio"
     memory: int = Field(default=512, ge=64)
     cpus: int = Field(default=1, ge=1, le=255)
-    net_device: str = Field(default="virtio-net", pattern=r"^[A-Za-z0-9_-]+$")
-    machine_type: str = Field(default="pc", pattern=r"^[A-Za-z0-9._-]+$")
+    net_device: Literal["virtio-net", "virtio-net-pci", "virtio"] = "virtio-net"
+    machine_type: Literal["pc", "q35"] = "pc"
     accelerator: Literal["", "none", "kvm", "tcg"] = ""
     qemuargs: tuple[tuple[str, ...], ...] = ()
     communicator: Literal["ssh"] = "ssh"

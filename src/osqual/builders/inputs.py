@@ -1,0 +1,129 @@
+"""What the layered builder reads from a template: options, provisioners, and what it refuses."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from osqual.builders.functions import live_functions, stable_functions
+from osqual.builders.keys import content_keys
+from osqual.builders.options import USE_PACKER, QemuOptions, did_you_mean, read_options
+from osqual.builders.provisioners import FileProvisioner, Provisioner, read_provisioners
+from osqual.errors import InvalidInput
+from osqual.template import Function, PackerTemplate, interpolate_tree, user_variables
+
+ROOT_KEYS = (
+    "builders", "provisioners", "post-processors", "variables", "sensitive-variables",
+    "description", "min_packer_version", "error-cleanup-provisioner", "push",
+)  # fmt: skip
+
+# Post-processors that change or move nothing that osqual publishes.
+_HARMLESS_POST_PROCESSORS = ("manifest", "checksum", "compress", "artifice")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildInputs:
+    """A template, read. `stable` provisioners make the keys, `live` ones are run."""
+
+    options: QemuOptions
+    stable: tuple[Provisioner, ...]
+    live: tuple[Provisioner, ...]
+    secrets: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def layered_count(self) -> int:
+        """How many provisioners may be skipped or stored: those before the first download."""
+        for index, provisioner in enumerate(self.stable):
+            if isinstance(provisioner, FileProvisioner) and provisioner.direction == "download":
+                return index
+        return len(self.stable)
+
+    def content_keys(self, root: str, find_file: Callable[[str], Path]) -> tuple[str, ...]:
+        """The content key of the base and after each provisioner."""
+        return content_keys(root, self.stable, find_file)
+
+
+def read_inputs(
+    template: PackerTemplate, environ: Mapping[str, str], started: datetime
+) -> BuildInputs:
+    """Read and check a `qemu` template; InvalidInput names what cannot be built in layers."""
+    if template.builder_type != "qemu":
+        raise InvalidInput(
+            f"{template.source}: the layered builder builds `qemu` templates, "
+            f"not {template.builder_type!r}.",
+            resolution=USE_PACKER,
+        )
+    _check_root(template)
+    variables = user_variables(template, environ)
+    name = str(template.builder.get("name") or template.builder_type)
+    stable = stable_functions(variables, name)
+    live = live_functions(variables, name, started)
+    options = read_options(_options(template.builder, live), template.source)
+    sensitive = template.data.get("sensitive-variables") or []
+    return BuildInputs(
+        options=options,
+        stable=read_provisioners(template, name, stable),
+        live=read_provisioners(template, name, live),
+        secrets=tuple(variables[key] for key in sensitive if variables.get(key)),
+        warnings=_warnings(template),
+    )
+
+
+def _options(builder: Mapping[str, Any], functions: Mapping[str, Function]) -> dict[str, Any]:
+    """The builder with its supported options interpolated; the others do not matter."""
+    fields = {name: partial(_refuse_field, name) for name in _QEMUARGS_FIELDS}
+    supported = QemuOptions.model_fields
+    return {
+        key: interpolate_tree(value, {**functions, **fields}) if key in supported else value
+        for key, value in builder.items()
+    }
+
+
+_QEMUARGS_FIELDS = (".HTTPIP", ".HTTPPort", ".HTTPDir", ".OutputDir", ".Name", ".SSHHostPort")
+
+
+def _refuse_field(name: str, _: str | None) -> str:
+    raise InvalidInput(
+        f"qemuargs: {{{{{name}}}}} says something about Packer's own set-up.", resolution=USE_PACKER
+    )
+
+
+def _check_root(template: PackerTemplate) -> None:
+    for key in template.data:
+        if key not in ROOT_KEYS and not key.startswith("_"):
+            raise InvalidInput(
+                f"{template.source}: unknown key {key!r}{did_you_mean(key, ROOT_KEYS)}."
+            )
+    for kind in _post_processors(template.data.get("post-processors", [])):
+        if kind not in _HARMLESS_POST_PROCESSORS:
+            raise InvalidInput(
+                f"{template.source}: the layered builder has no post-processor {kind!r}.",
+                details=f"It has manifest; it leaves out {', '.join(_HARMLESS_POST_PROCESSORS)}.",
+                resolution=f"remove it, or {USE_PACKER}",
+            )
+
+
+def _post_processors(entries: Any) -> list[str]:
+    """The types of the post-processors, in any of the three forms they are written in."""
+    kinds: list[str] = []
+    for entry in entries if isinstance(entries, list) else [entries]:
+        if isinstance(entry, list):
+            kinds += _post_processors(entry)
+        else:
+            kinds.append(str(entry.get("type", "") if isinstance(entry, dict) else entry))
+    return kinds
+
+
+def _warnings(template: PackerTemplate) -> tuple[str, ...]:
+    found = []
+    if len(template.data["builders"]) > 1:
+        found.append(f"{template.source}: only the first of several builders is built")
+    if "error-cleanup-provisioner" in template.data:
+        found.append(f"{template.source}: error-cleanup-provisioner is not run: nothing is kept")
+    for kind in _post_processors(template.data.get("post-processors", [])):
+        if kind != "manifest":
+            found.append(f"{template.source}: the post-processor {kind!r} is left out")
+    return tuple(found)

@@ -1,0 +1,374 @@
+"""The layered builder: every provisioner's result is kept, and a build starts from the deepest.
+
+Nothing changed: the finished image is found and no machine starts. docs/adr/0006-layers.md.
+"""
+
+import os
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from osqual.bases.image import BaseImage
+from osqual.bases.resolve import cached_base, resolve_base
+from osqual.builders.base import BuildRequest
+from osqual.builders.build_vm import BuildVm, MachineShape, boot, end, restore
+from osqual.builders.cleaning import clean_digest, clean_script, key_variable, shutdown_command
+from osqual.builders.identity import build_identity
+from osqual.builders.images import REGION, ImageStore
+from osqual.builders.inputs import BuildInputs, read_inputs
+from osqual.builders.keys import image_key, layer_key, root_key
+from osqual.builders.layers import Layer, LayerDraft, LayerStore
+from osqual.builders.locks import wait_for
+from osqual.builders.provisioners import FileProvisioner, Provisioner
+from osqual.builders.provisioning import Workshop, run_provisioner
+from osqual.errors import (
+    BuildFailed,
+    CommandFailed,
+    InfrastructureError,
+    Interrupted,
+    InvalidInput,
+    OsqualError,
+)
+from osqual.events import EventKind
+from osqual.model import Image
+from osqual.process import find_program, format_command, tail, write_atomic
+from osqual.qemu.acceleration import probe
+from osqual.qemu.disk import convert, create_overlay
+from osqual.scope import RunScope
+
+NAME = "layered"
+CLEAN_TIMEOUT_S = 600.0
+
+
+class LayeredBuilder:
+    """Builds `qemu` templates in a machine of its own, layer upon layer."""
+
+    def validate(self, request: BuildRequest, scope: RunScope) -> None:
+        """Refuse what cannot be built, before anything is started. Raises InvalidInput."""
+        inputs = read_inputs(request.template, os.environ, datetime.now(UTC))
+        base_reference(request)
+        inputs.content_keys("", request.find_file)
+        for program in ("qemu-system-x86_64", "qemu-img", "ssh", "ssh-keygen"):
+            find_program(program)
+        for warning in inputs.warnings:
+            scope.warn(warning)
+
+    def find(self, request: BuildRequest, scope: RunScope) -> Image | None:
+        """The image that was built before from the same inputs. Starts and writes nothing."""
+        if request.cold:
+            return None
+        base = cached_base(
+            base_reference(request), relative_to=base_directory(request), settings=scope.settings
+        )
+        if base is None:
+            return None
+        inputs = read_inputs(request.template, os.environ, datetime.now(UTC))
+        contents = inputs.content_keys(root_key(base.digest, inputs.options), request.find_file)
+        return ImageStore(scope.settings.directories.data).find(_image_key(contents, inputs))
+
+    def build(self, request: BuildRequest, scope: RunScope) -> Image:
+        """Build the image, or find what the same inputs built before. Raises BuildFailed."""
+        found = self.find(request, scope)
+        if found is not None:
+            return found
+        inputs = read_inputs(request.template, os.environ, datetime.now(UTC))
+        base = resolve_base(
+            base_reference(request), relative_to=base_directory(request), scope=scope
+        )
+        contents = inputs.content_keys(root_key(base.digest, inputs.options), request.find_file)
+        key = _image_key(contents, inputs)
+        images = ImageStore(scope.settings.directories.data)
+        images.prepare()
+        with wait_for(images.lock_path(key), scope, "another run that builds the same image"):
+            found = None if request.cold else images.find(key)
+            if found is not None:
+                return found
+            build = _Build(request=request, scope=scope, inputs=inputs, base=base)
+            return build.run(contents, images, key)
+
+
+def _image_key(contents: Sequence[str], inputs: BuildInputs) -> str:
+    return image_key(
+        contents[-1],
+        builder=NAME,
+        cleaning=clean_digest(),
+        shutdown_command=inputs.options.shutdown_command,
+    )
+
+
+def base_reference(request: BuildRequest) -> str:
+    """The base image of the region `local`. Raises InvalidInput when there is none."""
+    if REGION not in request.base_images:
+        regions = ", ".join(sorted(request.base_images)) or "none"
+        raise InvalidInput(
+            f"{request.configuration.path} has no base image for the region {REGION!r}.",
+            details=f"base_images.json has: {regions}.",
+            resolution='add "local": "debian:bookworm" (or another image) to base_images.json',
+        )
+    return request.base_images[REGION]
+
+
+def base_directory(request: BuildRequest) -> Path:
+    """Where relative paths in base_images.json start."""
+    return request.base_directory or request.configuration.directory
+
+
+@dataclass(kw_only=True)
+class _Build:
+    """One build that has to run. What it starts is ended by `run`."""
+
+    request: BuildRequest
+    scope: RunScope
+    inputs: BuildInputs
+    base: BaseImage
+    keys: Sequence[str] = ()
+    """The layer keys that this build may use and leave; empty without layers."""
+    draft: LayerDraft | None = None
+    """The layer whose disk the machine writes to now."""
+    backing: Path = field(default=Path())
+    """The disk below the one that the machine writes to."""
+    kept: bool = False
+
+    @property
+    def directory(self) -> Path:
+        return self.scope.directory / "build"
+
+    @property
+    def last_disk(self) -> Path:
+        """The disk that is written to when there is no layer to make."""
+        return self.directory / "disk.qcow2"
+
+    @property
+    def store(self) -> LayerStore:
+        return LayerStore(self.scope.settings.directories.cache)
+
+    def run(self, contents: Sequence[str], images: ImageStore, key: str) -> Image:
+        started = time.monotonic()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        options = self.inputs.options
+        if not options.skip_resize_disk and options.disk_size < self.base.virtual_size:
+            raise InvalidInput(
+                f"disk_size ({options.disk_size >> 20}M) is smaller than the base image "
+                f"({self.base.virtual_size >> 20}M).",
+                resolution="raise disk_size in the template, or set skip_resize_disk",
+            )
+        identity = build_identity(self.scope)
+        shape = MachineShape(
+            options=options,
+            acceleration=probe(self.scope.settings, self.scope.cancellation),
+            identity=identity,
+            seed=identity.seed(options.ssh_username, self.directory / "seed"),
+        )
+        self.keys = self._layer_keys(contents, shape)
+        finished = images.prepare() / f"{key}.qcow2"
+        with ExitStack() as stack:
+            disk = self.scope.resource("disk", "build-disk", path=str(self.last_disk))
+            owned = stack.enter_context(disk)
+            stack.callback(self._discard_disk)
+            stack.callback(self._drop_draft)
+            position, build = self._start(shape, stack)
+            stack.callback(self._end, build)
+            try:
+                self._provision(build, position)
+                self._finish(build, identity.public_key)
+            except OsqualError as error:
+                self._keep(build, error)
+                raise
+            self.scope.progress("compressing the image")
+            stack.callback(finished.unlink, missing_ok=True)
+            last = self.draft.disk if self.draft else self.last_disk
+            convert(last, finished, cancellation=self.scope.cancellation)
+            image = images.add(key, finished, self._record())
+            owned.ended()
+        self.scope.progress(f"built in {time.monotonic() - started:.0f} s")
+        return image
+
+    def _layer_keys(self, contents: Sequence[str], shape: MachineShape) -> tuple[str, ...]:
+        mode = self.scope.settings.qemu.layers
+        if self.request.cold or mode == "off":
+            return ()
+        flavour = shape.memory_flavour() if mode == "ram" else shape.disk_flavour()
+        usable = contents[: self.inputs.layered_count + 1]
+        return tuple(layer_key(content, flavour) for content in usable)
+
+    # Start
+
+    def _start(self, shape: MachineShape, stack: ExitStack) -> tuple[int, BuildVm]:
+        """A running machine, and how many provisioners its state holds already."""
+        while True:
+            with ExitStack() as holds:
+                found = self.store.deepest(self.keys, holds)
+                if found is None:
+                    return 0, self._boot_base(shape)
+                position, layer = found
+                try:
+                    build = self._continue(position, layer, shape)
+                except Interrupted:
+                    raise
+                except (InfrastructureError, OSError) as error:
+                    self.scope.cancellation.check()
+                    self.scope.warn(f"the layer {layer.title!r} cannot be used: {error}")
+                    self._drop_draft()
+                else:
+                    stack.push(holds.pop_all())
+                    return position, build
+            if not self.store.remove(layer.key):
+                self.keys = ()  # somebody else uses what does not work here
+
+    def _continue(self, position: int, layer: Layer, shape: MachineShape) -> BuildVm:
+        how = "from memory" if layer.ram else "from disk"
+        self.scope.progress(
+            f"continuing {how} after {position} of {len(self.inputs.live)} provisioners",
+            layer=layer.key,
+        )
+        disk = self._begin(position + 1)
+        create_overlay(disk, layer.disk, cancellation=self.scope.cancellation)
+        self.backing = layer.disk
+        if layer.ram is None:
+            return boot(shape, disk, self.directory, self.scope)
+        return restore(shape, disk, layer.ram, self.directory, self.scope)
+
+    def _boot_base(self, shape: MachineShape) -> BuildVm:
+        self.scope.progress(f"booting {self.base.reference}")
+        disk = self._begin(0)
+        options = self.inputs.options
+        create_overlay(
+            disk,
+            self.base.path,
+            backing_format=self.base.format,
+            size=None if options.skip_resize_disk else options.disk_size,
+            cancellation=self.scope.cancellation,
+        )
+        self.backing = self.base.path
+        build = boot(shape, disk, self.directory, self.scope)
+        try:
+            self._checkpoint(build, 0, f"{self.base.reference}, booted")
+        except BaseException:
+            end(build)
+            raise
+        return build
+
+    # Layers
+
+    def _begin(self, position: int) -> Path:
+        """Where the machine writes what becomes the layer after `position` provisioners."""
+        self.draft = self.store.begin(self.keys[position]) if position < len(self.keys) else None
+        if self.draft is None:
+            self.keys = ()  # what comes after rests on this disk: no layers any more
+            self.last_disk.unlink(missing_ok=True)
+            return self.last_disk
+        return self.draft.disk
+
+    def _checkpoint(self, build: BuildVm, position: int, title: str) -> None:
+        """Make a layer of the machine as it is now, and let it go on in the next disk."""
+        draft = self.draft
+        if draft is None:
+            return
+        hold = ExitStack()
+        hold.callback(draft.drop)
+        with hold:
+            ram = draft.ram if self.scope.settings.qemu.layers == "ram" else None
+            build.checkpoint(self._begin(position + 1), ram)
+            draft.finish(title=title, backing=self.backing)
+            self.backing = draft.disk
+        self.scope.progress(f"kept as a layer: {title}", layer=draft.key)
+
+    def _drop_draft(self) -> None:
+        draft, self.draft = self.draft, None
+        if draft is not None:
+            draft.drop()
+
+    # Provisioners
+
+    def _provision(self, build: BuildVm, position: int) -> None:
+        shop = Workshop(
+            machine=build.machine,
+            check_alive=build.vm.check,
+            find_file=self.request.find_file,
+            directory=self.directory,
+            build_name=self.inputs.options.build_name,
+            secrets=self.inputs.secrets,
+        )
+        for number, provisioner in enumerate(self.inputs.live[position:], start=position + 1):
+            self.scope.cancellation.check()
+            run_provisioner(provisioner, number, shop, self.scope)
+            self._checkpoint(build, number, f"{number}: {describe(provisioner)}")
+
+    def _finish(self, build: BuildVm, public_key: str) -> None:
+        """Clean the machine and switch it off; from here on nobody can log in any more."""
+        self.scope.progress("cleaning the machine")
+        script = self.directory / "clean.sh"
+        write_atomic(script, clean_script())
+        name, value = key_variable(public_key)
+        try:
+            build.machine.run(
+                ["sh", "-s"],
+                sudo=build.sudo,
+                env={name: value},
+                stdin=script,
+                timeout_s=CLEAN_TIMEOUT_S,
+            )
+        except CommandFailed as error:
+            raise BuildFailed(
+                "The machine could not be cleaned.",
+                details=error.details,
+                resolution="ssh_username must be root, or may use sudo without a password",
+            ) from error
+        options = self.inputs.options
+        command = options.shutdown_command or shutdown_command(options.ssh_username)
+        build.power_off(command, options.shutdown_timeout)
+
+    # End
+
+    def _keep(self, build: BuildVm, error: OsqualError) -> None:
+        """Leave the machine of a failed build, when that was asked for."""
+        interrupted = self.scope.cancellation.cancelled or isinstance(error, Interrupted)
+        if not self.request.keep_on_failure or interrupted or not build.vm.is_alive():
+            return
+        self.kept = True
+        error.details = "\n".join(
+            [
+                *([error.details] if error.details else []),
+                f"The machine is kept (process {build.vm.pid}). Get in with:",
+                f"  {format_command(build.machine.ssh_argv())}",
+            ]
+        )
+
+    def _end(self, build: BuildVm) -> None:
+        if self.kept:
+            build.machine.close()
+        else:
+            end(build)
+            # Its last words are evidence; its sockets and memory are not.
+            console = tail(build.vm.console_tail(), 1)
+            self.scope.emit(EventKind.RESOURCE, "the build machine has ended", console=console)
+
+    def _discard_disk(self) -> None:
+        if not self.kept:
+            self.last_disk.unlink(missing_ok=True)
+
+    def _record(self) -> dict[str, object]:
+        return build_record(self.inputs.options.build_name)
+
+
+def build_record(name: str) -> dict[str, object]:
+    """A build of now as an entry of Packer's manifest; the store adds the artifact's id."""
+    return {
+        "name": name,
+        "builder_type": "qemu",
+        "build_time": int(time.time()),
+        "files": None,
+        "artifact_id": "",
+        "packer_run_uuid": str(uuid.uuid4()),
+    }
+
+
+def describe(provisioner: Provisioner) -> str:
+    """A provisioner in a few words."""
+    if isinstance(provisioner, FileProvisioner):
+        return f"{provisioner.direction} {', '.join(provisioner.all_sources)}"
+    return ", ".join(Path(name).name for name in provisioner.files) or "inline"

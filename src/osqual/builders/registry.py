@@ -1,0 +1,10 @@
+"""Every builder by the name that `--builder` takes."""
+
+from collections.abc import Mapping
+
+from osqual.builders.base import Builder
+from osqual.builders.layered import LayeredBuilder
+
+BUILDERS: Mapping[str, Builder] = {
+    "layered": LayeredBuilder(),
+}
