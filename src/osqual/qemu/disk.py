@@ -35,15 +35,17 @@ def create_overlay(
     *,
     backing_format: str = "qcow2",
     size_gb: int | None = None,
+    size: int | None = None,
     cancellation: Cancellation | None = None,
 ) -> None:
-    """Make a copy-on-write qcow2 over `backing`, grown to `size_gb` if that is larger."""
-    size: list[str] = []
-    if size_gb is not None:
+    """Make a copy-on-write qcow2 over `backing`, grown to `size_gb`, or `size` bytes, if larger."""
+    words: list[str] = []
+    wanted = size if size_gb is None else size_gb << 30
+    if wanted is not None:
         virtual_size = info(backing, cancellation=cancellation).virtual_size
-        size = [str(max(size_gb << 30, virtual_size))]
+        words = [str(max(wanted, virtual_size))]
     argv = ["create", "-q", "-f", "qcow2", "-b", str(backing.absolute()), "-F", backing_format]
-    _qemu_img([*argv, str(path), *size], path, cancellation)
+    _qemu_img([*argv, str(path), *words], path, cancellation)
 
 
 def info(path: Path, *, cancellation: Cancellation | None = None) -> DiskInfo:
