@@ -3,6 +3,7 @@
 JSON and YAML come back as plain values; `line_of` finds where in the text a key of them stands.
 """
 
+import errno
 import json
 import os
 import re
@@ -24,15 +25,13 @@ MAX_NODES = 200_000
 KeyPath = Sequence[str | int]
 
 
-def read_document(path: Path, source: str) -> str:
-    """The text of a file. Raises InvalidFile (with `source` as its name) when it cannot be one.
+def read_document(root: Path, source: str) -> str:
+    """The text of the file `source`, a path relative to `root`, which also names it in errors.
 
-    Anything but a regular file is refused before it is read: a pipe would block.
+    Anything but a regular file inside of the root is refused before it is read: a link may lead
+    out of it, and a pipe would block. Raises InvalidFile.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError as error:
-        raise InvalidFile(source, f"cannot be read: {error.strerror}") from error
+    descriptor = _open_inside(root, source)
     with os.fdopen(descriptor, "rb") as stream:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
@@ -47,6 +46,30 @@ def read_document(path: Path, source: str) -> str:
         raise InvalidFile(source, f"is not UTF-8: {error.reason}", line=line) from error
 
 
+def _open_inside(root: Path, source: str) -> int:
+    path, flags = root / source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        return os.open(path, flags | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise InvalidFile(source, f"cannot be read: {error.strerror}") from error
+    try:
+        return os.open(resolve_inside(root, source), flags)
+    except OSError as error:
+        raise InvalidFile(source, f"cannot be read: {error.strerror}") from error
+
+
+def resolve_inside(root: Path, source: str) -> Path:
+    """Where the file really is, links followed. Raises InvalidFile when that is not in the root."""
+    try:
+        resolved = (root / source).resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise InvalidFile(source, "is a link that leads nowhere") from error
+    if not resolved.is_relative_to(root):
+        raise InvalidFile(source, "is a link that leads out of the catalogue")
+    return resolved
+
+
 def load_json(text: str, source: str) -> Any:
     """Parse JSON; InvalidFile names the line."""
     try:
@@ -57,6 +80,7 @@ def load_json(text: str, source: str) -> Any:
     except (ValueError, RecursionError) as error:  # an integer of 5,000 digits; endless nesting
         raise InvalidFile(source, f"not usable JSON: {error}") from error
     _check_depth(value, source)
+    _check_text(value, text, source)
     return value
 
 
@@ -97,6 +121,15 @@ def _check_depth(value: Any, source: str) -> None:
             return
         level = inner
     raise InvalidFile(source, f"is nested more than {MAX_DEPTH} levels deep")
+
+
+def _check_text(value: Any, text: str, source: str) -> None:
+    """Refuse escapes that stand for half a character: such text can be neither shown nor kept."""
+    if "\\ud" in text.lower():
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise InvalidFile(source, "has an escape that is half a character") from error
 
 
 def _may_be_deep(text: str) -> bool:

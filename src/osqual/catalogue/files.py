@@ -9,7 +9,14 @@ from typing import Any
 
 from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.tree import upwards
-from osqual.documents import json_line, load_json, load_yaml, read_document, yaml_line
+from osqual.documents import (
+    json_line,
+    load_json,
+    load_yaml,
+    read_document,
+    resolve_inside,
+    yaml_line,
+)
 from osqual.errors import InvalidFile, InvalidInput
 from osqual.model import Configuration, PublishAndTest, PublishPoint
 from osqual.template import PackerTemplate, parse_template
@@ -32,22 +39,12 @@ def find_file(catalogue: Catalogue, configuration: Configuration, name: str) -> 
         if relative == ".." or relative.startswith("../"):
             continue
         outside = False
-        path = catalogue.root / relative
-        if os.path.lexists(path):
-            return _inside(catalogue, path, relative)
+        if os.path.lexists(catalogue.root / relative):
+            resolve_inside(catalogue.root, relative)
+            return catalogue.root / relative
     if outside:
         raise InvalidInput(f"{configuration.path}: the file {name!r} is outside of the catalogue.")
     return None
-
-
-def _inside(catalogue: Catalogue, path: Path, relative: str) -> Path:
-    try:
-        resolved = path.resolve(strict=True)
-    except (OSError, RuntimeError) as error:
-        raise InvalidFile(relative, "is a link that leads nowhere") from error
-    if not resolved.is_relative_to(catalogue.root):
-        raise InvalidFile(relative, "is a link that leads out of the catalogue")
-    return path
 
 
 def find_profile(catalogue: Catalogue, configuration: Configuration) -> Path | None:
@@ -82,7 +79,7 @@ def source_name(catalogue: Catalogue, path: Path) -> str:
 def read(catalogue: Catalogue, path: Path) -> tuple[str, str]:
     """A file's text and its name in messages. Raises InvalidFile."""
     source = source_name(catalogue, path)
-    return read_document(path, source), source
+    return read_document(catalogue.root, source), source
 
 
 def parse_packer_template(text: str, source: str) -> PackerTemplate:

@@ -1,0 +1,129 @@
+"""What the commands that ask a catalogue share: its dimensions as options, and completion."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from osqual.catalogue.catalogue import Catalogue, conventions_of, find_catalogue, open_catalogue
+from osqual.catalogue.filters import ABSENT, Filters, parse_filters
+from osqual.catalogue.globs import glob_matcher
+from osqual.catalogue.layout import Layout
+from osqual.conventions import DCOS_IMAGES
+from osqual.errors import OsqualError
+
+_START = "osqual.start"
+
+
+class CatalogueCommand(click.Command):
+    """A command with one repeatable option for each dimension of the catalogue's own layout.
+
+    The callback gets them as keyword arguments by the dimensions' names.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Look for the catalogue first: it decides which options there are."""
+        ctx.meta[_START] = _start_of(args)
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The declared parameters, and the dimensions."""
+        declared = super().get_params(ctx)
+        if "dimensions" not in ctx.meta:
+            ctx.meta["dimensions"] = [_option(name) for name in _dimensions(ctx)]
+        return [*ctx.meta["dimensions"], *declared]
+
+
+def _start_of(args: list[str]) -> Path:
+    for index, arg in enumerate(args):
+        if arg in ("-C", "--catalogue") and index + 1 < len(args):
+            return Path(args[index + 1])
+        for prefix in ("--catalogue=", "-C"):
+            if arg.startswith(prefix) and len(arg) > len(prefix):
+                return Path(arg.removeprefix(prefix))
+    return Path()
+
+
+def start_of(ctx: click.Context) -> Path:
+    """The directory that the command was told to look in."""
+    start = ctx.meta.get(_START, Path())
+    assert isinstance(start, Path)  # noqa: S101 - set above
+    return start
+
+
+def _dimensions(ctx: click.Context) -> tuple[str, ...]:
+    """The layout's dimensions; those of dcos/dcos-images while there is no usable catalogue."""
+    try:
+        return Layout(pattern=conventions_of(find_catalogue(start_of(ctx))).layout).dimensions
+    except (OsqualError, OSError):  # the command itself will say what is wrong
+        return Layout(pattern=DCOS_IMAGES.layout).dimensions
+
+
+def _option(dimension: str) -> click.Option:
+    return click.Option(
+        [f"--{dimension.replace('_', '-')}", dimension],
+        multiple=True,
+        metavar="VALUE",
+        shell_complete=complete_dimension,
+        help=f"Only this {dimension.replace('_', ' ')}.",
+    )
+
+
+def filters_of(catalogue: Catalogue, dimensions: Mapping[str, Any]) -> Filters:
+    """The filters that the dimension options say. Raises UsageError."""
+    return parse_filters(dimensions, catalogue.conventions.aliases)
+
+
+def complete_dimension(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """The values that a dimension has in the catalogue, given the filters typed so far."""
+    dimension = str(param.name)
+    try:
+        catalogue = open_catalogue(_completion_start(ctx))
+        others = {
+            name: values
+            for name, values in ctx.params.items()
+            if name in catalogue.layout.dimensions and name != dimension and values
+        }
+        filters = filters_of(catalogue, others)
+        found = {
+            item.dimensions.get(dimension, ABSENT)
+            for item in catalogue.configurations()
+            if filters.matches(item.dimensions)
+        }
+    except (OsqualError, OSError):
+        return []
+    return _items(found, incomplete)
+
+
+def complete_leaf(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """The configurations' paths, one directory at a time, as a shell completes paths."""
+    try:
+        paths = [item.path for item in open_catalogue(_completion_start(ctx)).configurations()]
+    except (OsqualError, OSError):
+        return []
+    if any(path == incomplete for path in paths):
+        return _items(paths, incomplete)
+    stem = incomplete.rpartition("/")[0]
+    depth = stem.count("/") + 2 if stem else 1
+    return _items({"/".join(path.split("/")[:depth]) for path in paths}, incomplete)
+
+
+def _completion_start(ctx: click.Context) -> Path:
+    start = ctx.params.get("start")
+    return Path(start) if start else Path()
+
+
+def _items(values: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(value) for value in sorted(values) if value.startswith(incomplete)]
+
+
+def region_matcher(regions: Iterable[str]) -> Any:
+    """A predicate over region names; without a wish each region matches."""
+    matchers = [glob_matcher(region) for region in regions]
+    return lambda region: not matchers or any(matches(region) for matches in matchers)
