@@ -19,6 +19,7 @@ from osqual.model import (
     PublishPoint,
     SuiteResult,
 )
+from osqual.parts import Parts
 from osqual.platforms.base import Platform
 from osqual.products import Product
 from osqual.scope import RunScope
@@ -60,6 +61,7 @@ class RunContext:
 
     scope: RunScope
     store: Store
+    parts: Parts
     catalogue: Catalogue
     configuration: Configuration
     options: RunOptions

@@ -88,6 +88,7 @@ def preview(
         context = RunContext(
             scope=scope,
             store=store,
+            parts=engine.parts,
             catalogue=catalogue,
             configuration=configuration,
             options=options,

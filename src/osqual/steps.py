@@ -5,13 +5,12 @@ A step reads and extends the run's context, and returns a note for the person wh
 
 import platform as host
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from osqual import __version__
 from osqual.builders.base import Builder, BuildRequest
 from osqual.builders.images import ImageStore
-from osqual.builders.registry import BUILDERS
 from osqual.catalogue.inputs import ConfigurationInputs, load_inputs
 from osqual.context import Note, RunContext, need
 from osqual.errors import InvalidInput
@@ -26,8 +25,8 @@ from osqual.model import (
     SuiteResult,
     Verdict,
 )
+from osqual.parts import Parts
 from osqual.platforms.base import Platform, ProvisionRequest
-from osqual.platforms.registry import PLATFORMS
 from osqual.products import load_product
 from osqual.programs import inspect_programs
 from osqual.publish.record import Qualification, record_of
@@ -36,7 +35,6 @@ from osqual.recipe import digest_of_path
 from osqual.scope import RunScope
 from osqual.sockets import remove_socket_directory, socket_directory
 from osqual.suites.base import SuiteRequest
-from osqual.suites.registry import SUITE_KINDS, check_suites
 from osqual.verdict import judge
 
 PASSED_TO_PUBLISH: Mapping[PublishPoint, str] = {
@@ -55,9 +53,11 @@ def validate_inputs(context: RunContext) -> Note:
         scope.warn(warning)
     dimensions = context.configuration.dimensions
     context.product = load_product(dimensions["product"], context.catalogue.root, scope.settings)
-    check_suites(context.product.suites)
-    context.builder = choose_builder(context.options.builder, inputs.template.builder_type)
-    context.platform = choose_platform(dimensions["platform"])
+    check_suite_kinds(context.product.suites, context.parts)
+    context.builder = choose_builder(
+        context.options.builder, inputs.template.builder_type, context.parts
+    )
+    context.platform = choose_platform(dimensions["platform"], context.parts)
     if context.publish_point is PublishPoint.NEVER:
         context.image = published_image(inputs, context)
     else:
@@ -83,7 +83,7 @@ def provision_cluster(context: RunContext) -> Note:
     platform, image = need(context.platform), need(context.image)
     cluster = context.cluster = platform.provision(provision_request(context), image, context.scope)
     for node in cluster.nodes:
-        context.machines[node.name] = Machine(
+        context.machines[node.name] = context.parts.open_machine(
             node,
             cluster.identity,
             socket_directory(context.scope),
@@ -141,7 +141,7 @@ def run_suite(suite: Suite, context: RunContext) -> SuiteResult:
     )
     request.directory.mkdir(parents=True, exist_ok=True)
     limited = context.scope.limited(suite.timeout_s, f"the suite {suite.name}")
-    return SUITE_KINDS[suite.kind].run(request, limited)
+    return context.parts.suite_kinds[suite.kind].run(request, limited)
 
 
 def switched_off(suite: Suite, context: RunContext) -> str:
@@ -227,9 +227,9 @@ def destroy_cluster(context: RunContext) -> Note:
     return Note()
 
 
-def end_everything(scope: RunScope) -> None:
+def end_everything(scope: RunScope, parts: Parts) -> None:
     """Have every platform end what the run's directory and journal say it has."""
-    for platform in PLATFORMS.values():
+    for platform in parts.platforms.values():
         platform.destroy(scope)
     remove_socket_directory(scope)
 
@@ -246,7 +246,7 @@ def keeps_cluster(context: RunContext) -> bool:
 # What the steps above are made of
 
 
-def choose_builder(name: str | None, builder_type: str) -> Builder:
+def choose_builder(name: str | None, builder_type: str, parts: Parts) -> Builder:
     """The builder by name, or the default for the template's builder type."""
     defaults = {"qemu": "layered"}
     if builder_type not in defaults:
@@ -254,17 +254,27 @@ def choose_builder(name: str | None, builder_type: str) -> Builder:
             f"Templates with the builder {builder_type!r} cannot be built by this version.",
             details="It builds: " + ", ".join(sorted(defaults)),
         )
-    return BUILDERS[name or defaults[builder_type]]
+    return parts.builders[name or defaults[builder_type]]
 
 
-def choose_platform(name: str) -> Platform:
+def choose_platform(name: str, parts: Parts) -> Platform:
     """The platform that the configuration's path names."""
-    if name not in PLATFORMS:
+    if name not in parts.platforms:
         raise InvalidInput(
             f"The platform {name!r} is not supported by this version.",
-            details="It supports: " + ", ".join(sorted(PLATFORMS)),
+            details="It supports: " + ", ".join(sorted(parts.platforms)),
         )
-    return PLATFORMS[name]
+    return parts.platforms[name]
+
+
+def check_suite_kinds(suites: Sequence[Suite], parts: Parts) -> None:
+    """Refuse a product whose suites nobody can run."""
+    for suite in suites:
+        if suite.kind not in parts.suite_kinds:
+            raise InvalidInput(
+                f"The suite {suite.name!r} has the unknown kind {suite.kind!r}.",
+                details="Known kinds: " + ", ".join(sorted(parts.suite_kinds)),
+            )
 
 
 def build_request(context: RunContext) -> BuildRequest:

@@ -21,6 +21,7 @@ from osqual.event_log import FILE_NAME as EVENT_LOG
 from osqual.event_log import EventLog
 from osqual.events import EventBus, EventKind, Subscriber
 from osqual.model import Configuration, Judgement, Verdict
+from osqual.parts import BUILT_IN, Parts
 from osqual.scope import RunScope
 from osqual.settings import Settings
 from osqual.store.lock import owner_token
@@ -57,6 +58,7 @@ class Engine:
     cancellation: Cancellation
     environ: Mapping[str, str]
     subscribers: tuple[Subscriber, ...] = ()
+    parts: Parts = BUILT_IN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +130,7 @@ def qualify(
         context = RunContext(
             scope=scope,
             store=engine.store,
+            parts=engine.parts,
             catalogue=catalogue,
             configuration=configuration,
             options=options,
@@ -164,7 +167,7 @@ def end_resources(run_id: str, directory: Path, engine: Engine) -> int:
         ),
         step="destroy",
     )
-    steps.end_everything(scope)
+    steps.end_everything(scope, engine.parts)
     left = engine.store.resources(run_id=run_id)
     if left:
         raise CleanupIncomplete(

@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "cache": ("Tools", "cache:cache", "Show and prune base images and layers."),
     "doctor": ("Tools", "doctor:doctor", "Check this machine: programs, acceleration, space."),
 }
-SECTIONS = ("Qualify", "Ask", "Tools")
+SECTIONS = ("Qualify", "Ask", "Change", "Tools")
 
 
 class LazyGroup(click.Group):
@@ -63,14 +63,10 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One table a section."""
         for section in SECTIONS:
-            with formatter.section(section):
-                formatter.write_dl(
-                    [
-                        (name, line)
-                        for name, (where, _, line) in COMMANDS.items()
-                        if where == section
-                    ]
-                )
+            rows = [(name, line) for name, (where, _, line) in COMMANDS.items() if where == section]
+            if rows:
+                with formatter.section(section):
+                    formatter.write_dl(rows)
 
 
 @click.group(

@@ -1,0 +1,33 @@
+"""The exchangeable parts a run is made of: builders, platforms, suite kinds, nodes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from osqual.builders.base import Builder
+from osqual.builders.registry import BUILDERS
+from osqual.cancellation import Cancellation
+from osqual.machine import Machine
+from osqual.model import Node, SshIdentity
+from osqual.platforms.base import Platform
+from osqual.platforms.registry import PLATFORMS
+from osqual.suites.base import SuiteKind
+from osqual.suites.registry import SUITE_KINDS
+
+OpenMachine = Callable[[Node, SshIdentity, Path, Cancellation], Machine]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Each part by the name under which configurations and products ask for it."""
+
+    builders: Mapping[str, Builder]
+    platforms: Mapping[str, Platform]
+    suite_kinds: Mapping[str, SuiteKind]
+    open_machine: OpenMachine
+
+
+BUILT_IN = Parts(
+    builders=BUILDERS, platforms=PLATFORMS, suite_kinds=SUITE_KINDS, open_machine=Machine
+)
+"""What osqual ships."""

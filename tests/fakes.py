@@ -1,0 +1,146 @@
+"""Second implementations of the parts a run is made of: no machines, and failures on demand."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from osqual.builders.base import BuildRequest
+from osqual.cancellation import Cancellation
+from osqual.errors import CleanupIncomplete
+from osqual.model import (
+    Cluster,
+    Image,
+    Node,
+    Outcome,
+    SshIdentity,
+    SuiteResult,
+    TestResult,
+)
+from osqual.parts import Parts
+from osqual.platforms.base import ProvisionRequest
+from osqual.process import Completed
+from osqual.scope import RunScope
+from osqual.suites.base import SuiteRequest
+
+IMAGE_ID = "sha256:" + "a" * 64
+
+
+@dataclass
+class FakeBuilder:
+    """Builds an image id at once, or raises `failure`."""
+
+    failure: Exception | None = None
+    refusal: Exception | None = None
+    built: list[BuildRequest] = field(default_factory=list)
+
+    def validate(self, request: BuildRequest, scope: RunScope) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+
+    def find(self, request: BuildRequest, scope: RunScope) -> Image | None:
+        return None
+
+    def build(self, request: BuildRequest, scope: RunScope) -> Image:
+        if self.failure is not None:
+            raise self.failure
+        self.built.append(request)
+        record = {
+            "name": "qemu",
+            "builder_type": "qemu",
+            "build_time": 1,
+            "files": None,
+            "artifact_id": f"local:{IMAGE_ID}",
+            "packer_run_uuid": f"uuid-{len(self.built)}",
+        }
+        return Image(ids={"local": IMAGE_ID}, build_record=record)
+
+
+@dataclass
+class FakePlatform:
+    """A cluster that exists only in the journal; remembers whether it was destroyed."""
+
+    failure: Exception | None = None
+    leaks: bool = False
+    running: set[str] = field(default_factory=set)
+    destroyed: int = 0
+    on_provision: Any = None
+
+    def validate(self, request: ProvisionRequest, scope: RunScope) -> None:
+        pass
+
+    def provision(self, request: ProvisionRequest, image: Image, scope: RunScope) -> Cluster:
+        nodes = []
+        for number, (name, role) in enumerate(request.topology.names()):
+            row = scope.journal.intend("vm", name, {})
+            self.running.add(name)
+            scope.journal.created(row, f"fake-{name}", {})
+            nodes.append(
+                Node(
+                    name=name,
+                    role=role,
+                    ssh_host="127.0.0.1",
+                    ssh_port=10000 + number,
+                    ssh_user=request.ssh_user,
+                    private_address=f"10.0.0.{number + 1}",
+                    public_address="127.0.0.1",
+                )
+            )
+        if self.on_provision is not None:
+            self.on_provision(scope)
+        if self.failure is not None:
+            raise self.failure
+        key = scope.directory / "key"
+        identity = SshIdentity(private_key=key, public_key=key, known_hosts=key)
+        return Cluster(nodes=tuple(nodes), identity=identity)
+
+    def destroy(self, scope: RunScope) -> None:
+        self.destroyed += 1
+        if self.leaks:
+            raise CleanupIncomplete("left", details=", ".join(self.running))
+        scope.cancellation.check()
+        self.running.clear()
+        for row in scope.journal.unended():
+            scope.journal.ended(row["id"])
+
+
+@dataclass
+class FakeSuites:
+    """A suite kind with one result per suite."""
+
+    outcome: Outcome = Outcome.PASS
+    problem: str = ""
+    ran: list[SuiteRequest] = field(default_factory=list)
+
+    def run(self, request: SuiteRequest, scope: RunScope) -> SuiteResult:
+        self.ran.append(request)
+        result = TestResult(suite=request.suite.name, test_id="test_it", outcome=self.outcome)
+        return SuiteResult(suite=request.suite.name, results=(result,), problem=self.problem)
+
+
+@dataclass
+class FakeMachine:
+    """A node that answers what a run asks of every node."""
+
+    node: Node
+    identity: SshIdentity
+    control_dir: Path
+    cancellation: Cancellation
+
+    def run(self, argv: Sequence[str], **_: Any) -> Completed:
+        return Completed(argv=tuple(argv), exit_status=0, stdout="6.1.0\nDebian 12\n", stderr="")
+
+    def close(self) -> None:
+        pass
+
+
+def fake_parts(builder: FakeBuilder, platform: FakePlatform, suites: FakeSuites) -> Parts:
+    """Parts made of these fakes."""
+    machine: Any = FakeMachine
+    kinds: Mapping[str, FakeSuites] = {"pytest": suites, "command": suites}
+    return Parts(
+        builders={"layered": builder, "packer": builder},
+        platforms={"qemu": platform},
+        suite_kinds=kinds,
+        open_machine=machine,
+    )

@@ -1,0 +1,326 @@
+"""The pipeline's rules with fake parts: what is published, which verdict, which exit code."""
+
+import json
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from osqual.cancellation import Cancellation
+from osqual.catalogue.catalogue import open_catalogue
+from osqual.context import RunOptions
+from osqual.errors import BuildFailed, ExitCode, InvalidInput, ProvisionFailed
+from osqual.events import Event, EventKind
+from osqual.model import KeepPolicy, Outcome, Verdict
+from osqual.preview import preview
+from osqual.settings import load_settings
+from osqual.store.store import open_store
+from osqual.workflow import Engine, RunResult, end_resources, qualify
+from tests.fakes import IMAGE_ID, FakeBuilder, FakePlatform, FakeSuites, fake_parts
+
+LEAF = "debian/12/qemu/thing-1.0/docker-20.10"
+PUBLISHED = {"dcos_images.yaml", "packer_build_history.json", "qualification.json"}
+TEMPLATE = {
+    "builders": [{"type": "qemu", "ssh_username": "admin"}],
+    "provisioners": [{"type": "shell", "script": "install.sh"}],
+}
+PRODUCT = """\
+description: a thing
+suites:
+  - {name: integration, stage: integration, kind: pytest, path: tests}
+  - {name: framework, stage: framework, kind: command, path: load.sh}
+"""
+
+
+@dataclass
+class World:
+    """A catalogue with one configuration, fakes for everything outside, and one engine."""
+
+    root: Path
+    builder: FakeBuilder = field(default_factory=FakeBuilder)
+    platform: FakePlatform = field(default_factory=FakePlatform)
+    suites: FakeSuites = field(default_factory=FakeSuites)
+    cancellation: Cancellation = field(default_factory=Cancellation)
+    events: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        leaf = self.leaf
+        leaf.mkdir(parents=True)
+        (leaf / "packer.json").write_text(json.dumps(TEMPLATE))
+        (leaf / "install.sh").write_text("#!/bin/sh\n")
+        (leaf.parents[1] / "base_images.json").write_text('{"local": "debian:bookworm"}')
+        product = self.root / "catalogue" / "products" / "thing"
+        (product / "tests").mkdir(parents=True)
+        (product / "product.yaml").write_text(PRODUCT)
+        (product / "load.sh").write_text("#!/bin/sh\n")
+        (product / "load.sh").chmod(0o755)
+        (self.root / "catalogue" / "osqual.yaml").write_text("products: products\n")
+        environ = {
+            f"OSQUAL_{name.upper()}_DIR": str(self.root / name)
+            for name in ("state", "cache", "data")
+        }
+        self.settings = load_settings(self.root / "catalogue", environ)
+        self.store = open_store(self.settings)
+
+    @property
+    def leaf(self) -> Path:
+        return self.root / "catalogue" / LEAF
+
+    def config(self, text: str) -> None:
+        (self.leaf / "publish_and_test_config.yaml").write_text(text)
+
+    def engine(self) -> Engine:
+        return Engine(
+            settings=self.settings,
+            store=self.store,
+            cancellation=self.cancellation,
+            environ={},
+            subscribers=(self.events.append,),
+            parts=fake_parts(self.builder, self.platform, self.suites),
+        )
+
+    def run(self, **options: Any) -> RunResult:
+        catalogue = open_catalogue(self.root / "catalogue")
+        configuration = catalogue.configuration(self.leaf)
+        return qualify(catalogue, configuration, RunOptions(**options), self.engine())
+
+    def published(self) -> set[str]:
+        return {path.name for path in self.leaf.iterdir()} & PUBLISHED
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_a_good_run_is_qualified_published_and_destroyed(world: World) -> None:
+    result = world.run()
+    assert (result.judgement.verdict, result.exit_code) == (Verdict.QUALIFIED, ExitCode.OK)
+    assert world.published() == PUBLISHED
+    assert not world.platform.running
+    record = json.loads((world.leaf / "qualification.json").read_text())
+    assert record["verdict"] == "qualified"
+    assert record["images"] == {"local": IMAGE_ID}
+    assert record["nodes"][0]["kernel"] == "6.1.0"
+    assert set(record["inputs"]) >= {"base", "template", "file:install.sh", "profile", "product"}
+
+
+def test_the_store_tells_the_whole_story_afterwards(world: World) -> None:
+    result = world.run()
+    run = world.store.run("latest")
+    assert (run["verdict"], run["exit_code"], run["status"]) == ("qualified", 0, "ended")
+    assert [step["name"] for step in world.store.steps(result.run_id)] == [
+        "validate", "build", "provision", "install", "test", "judge", "publish", "destroy",
+    ]  # fmt: skip
+    assert {step["status"] for step in world.store.steps(result.run_id)} == {"done"}
+    assert [row["test_id"] for row in world.store.results(result.run_id)] == ["test_it"] * 2
+    assert world.store.resources() == []
+
+
+# failing step, publish point -> published, verdict, exit code
+CASES = [
+    ("nothing", "packer_build", True, "qualified", 0),
+    ("nothing", "dcos_installation", True, "qualified", 0),
+    ("nothing", "integration_tests", True, "qualified", 0),
+    ("build", "packer_build", False, "inconclusive", 3),
+    ("build", "integration_tests", False, "inconclusive", 3),
+    ("provision", "packer_build", True, "inconclusive", 3),
+    ("provision", "dcos_installation", False, "inconclusive", 3),
+    ("provision", "integration_tests", False, "inconclusive", 3),
+    ("tests fail", "packer_build", True, "rejected", 1),
+    ("tests fail", "dcos_installation", True, "rejected", 1),
+    ("tests fail", "integration_tests", False, "rejected", 1),
+    ("suite dies", "dcos_installation", True, "inconclusive", 3),
+    ("suite dies", "integration_tests", False, "inconclusive", 3),
+    ("publish", "dcos_installation", False, "qualified", 3),
+    ("publish", "integration_tests", False, "qualified", 3),
+    ("destroy", "integration_tests", True, "qualified", 4),
+    ("destroy", "packer_build", True, "qualified", 4),
+]
+
+
+@pytest.mark.parametrize(("failing", "point", "published", "verdict", "code"), CASES)
+def test_each_failing_step_at_each_publish_point(
+    world: World, failing: str, point: str, published: bool, verdict: str, code: int
+) -> None:
+    world.config(f"publish_dcos_images_after: {point}\n")
+    history = world.leaf / "packer_build_history.json"
+    if failing == "build":
+        world.builder.failure = BuildFailed("the script failed")
+    elif failing == "provision":
+        world.platform.failure = ProvisionFailed("master-1 did not come up")
+    elif failing == "tests fail":
+        world.suites.outcome = Outcome.FAIL
+    elif failing == "suite dies":
+        world.suites.problem = "died"
+    elif failing == "publish":
+        history.write_text("not json")
+    elif failing == "destroy":
+        world.platform.leaks = True
+    result = world.run()
+    assert result.judgement.verdict.value == verdict
+    assert int(result.exit_code) == code
+    assert ("dcos_images.yaml" in world.published()) is published
+    assert ("qualification.json" in world.published()) is published
+    if failing == "publish":
+        assert history.read_text() == "not json"
+        assert any("history" in error.brief for error in result.errors)
+    if failing not in ("nothing", "build", "destroy"):
+        assert not world.platform.running
+
+
+def test_a_failed_step_is_named_in_the_reasons_and_later_steps_are_skipped(world: World) -> None:
+    world.builder.failure = BuildFailed("install.sh failed with exit status 7")
+    result = world.run()
+    assert any("install.sh failed" in reason for reason in result.judgement.reasons)
+    status = {step["name"]: step["status"] for step in world.store.steps(result.run_id)}
+    assert status["build"] == "failed"
+    assert status["provision"] == status["install"] == status["test"] == "skipped"
+
+
+def test_never_uses_the_published_image_and_says_when_there_is_none(world: World) -> None:
+    world.config("publish_dcos_images_after: never\n")
+    missing = world.run()
+    assert missing.exit_code == ExitCode.USAGE
+    assert any("no published image" in error.brief for error in missing.errors)
+    (world.leaf / "dcos_images.yaml").write_text(f"local: {IMAGE_ID}\n")
+    images = world.root / "data" / "images"
+    images.mkdir(parents=True)
+    (images / f"{IMAGE_ID.removeprefix('sha256:')}.qcow2").write_bytes(b"")
+    before = (world.leaf / "dcos_images.yaml").read_text()
+    result = world.run()
+    assert result.judgement.verdict is Verdict.QUALIFIED
+    assert world.builder.built == []
+    assert world.published() == {"dcos_images.yaml"}
+    assert (world.leaf / "dcos_images.yaml").read_text() == before
+
+
+def test_suites_that_are_switched_off_are_not_run_and_named(world: World) -> None:
+    world.config("run_framework_tests: false\n")
+    result = world.run()
+    assert [request.suite.name for request in world.suites.ran] == ["integration"]
+    assert result.judgement.verdict is Verdict.QUALIFIED
+    assert any("run_framework_tests is false" in reason for reason in result.judgement.reasons)
+
+
+def test_tests_to_run_reach_the_integration_suites_only(world: World) -> None:
+    world.config("tests_to_run:\n  - test_a.py\n  - -k 'not test_b'\n")
+    world.run()
+    chosen = {request.suite.name: request.selection.arguments for request in world.suites.ran}
+    assert chosen == {"integration": ("test_a.py", "-k 'not test_b'"), "framework": ()}
+
+
+def test_a_run_narrowed_by_hand_neither_qualifies_nor_publishes(world: World) -> None:
+    result = world.run(keywords=("test_it",))
+    assert result.judgement.verdict is Verdict.INCONCLUSIVE
+    assert world.published() == set()
+
+
+def test_publish_none_writes_nothing(world: World) -> None:
+    assert world.run(publish="none").judgement.verdict is Verdict.QUALIFIED
+    assert world.published() == set()
+
+
+def test_no_tracked_input_is_ever_rewritten(world: World) -> None:
+    def inputs() -> dict[Path, bytes]:
+        files = (path for path in (world.root / "catalogue").rglob("*") if path.is_file())
+        return {path: path.read_bytes() for path in files if path.name not in PUBLISHED}
+
+    before = inputs()
+    world.run()
+    assert inputs() == before
+
+
+@pytest.mark.parametrize("keep", [KeepPolicy.ON_FAILURE, KeepPolicy.ALWAYS])
+def test_a_kept_cluster_is_journalled_and_can_be_ended_later(
+    world: World, keep: KeepPolicy
+) -> None:
+    world.suites.outcome = Outcome.FAIL
+    result = world.run(keep=keep)
+    assert result.kept
+    assert world.platform.running
+    assert all(row["kept"] for row in world.store.resources(run_id=result.run_id))
+    assert end_resources(result.run_id, result.directory, world.engine()) == 3
+    assert not world.platform.running
+    assert world.store.resources() == []
+
+
+def test_keep_on_failure_does_not_keep_a_good_cluster(world: World) -> None:
+    assert not world.run(keep=KeepPolicy.ON_FAILURE).kept
+    assert not world.platform.running
+
+
+def test_an_interrupt_tears_down_even_what_would_be_kept_on_failure(world: World) -> None:
+    def interrupt(scope: Any) -> None:
+        world.cancellation.cancel()
+        scope.cancellation.check()
+
+    world.platform.on_provision = interrupt
+    result = world.run(keep=KeepPolicy.ON_FAILURE)
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert result.judgement.verdict is Verdict.INCONCLUSIVE
+    assert not world.platform.running
+    assert world.published() == set()
+
+
+def test_a_second_interrupt_leaves_the_rest_to_the_record(world: World) -> None:
+    def interrupt_twice(scope: Any) -> None:
+        world.cancellation.cancel()
+        world.cancellation.cancel()
+        scope.cancellation.check()
+
+    world.platform.on_provision = interrupt_twice
+    result = world.run()
+    assert result.exit_code == ExitCode.CLEANUP_INCOMPLETE
+    assert {row["kind"] for row in world.store.resources(run_id=result.run_id)} == {"vm"}
+
+
+def test_a_bug_in_a_step_still_tears_down(world: World) -> None:
+    world.platform.failure = ZeroDivisionError("a bug")
+    with pytest.raises(ZeroDivisionError):
+        world.run()
+    assert not world.platform.running
+    assert world.store.run("latest")["status"] == "ended"
+
+
+def test_wrong_input_ends_before_anything_is_started(world: World) -> None:
+    world.builder.refusal = InvalidInput("unknown option")
+    result = world.run()
+    assert result.exit_code == ExitCode.USAGE
+    assert world.platform.destroyed == 0
+
+
+def test_a_dry_run_changes_nothing_and_starts_nothing(world: World) -> None:
+    catalogue = open_catalogue(world.root / "catalogue")
+    before = sorted(path for path in world.root.rglob("*") if "store.db" not in path.name)
+    found = preview(
+        catalogue, catalogue.configuration(world.leaf), RunOptions(), world.engine()
+    ).document()
+    assert found["nodes"] == ["master-1", "private-agent-1", "public-agent-1"]
+    assert found["base_images"] == {"local": "debian:bookworm"}
+    assert "integration (pytest): all tests" in found["suites"]
+    assert "dcos_installation" in found["publish"]
+    assert world.builder.built == []
+    assert world.platform.destroyed == 0
+    assert sorted(path for path in world.root.rglob("*") if "store.db" not in path.name) == before
+
+
+def test_every_event_is_in_the_runs_own_log(world: World) -> None:
+    result = world.run()
+    lines = (result.directory / "events.jsonl").read_text().splitlines()
+    kinds = [json.loads(line)["kind"] for line in lines]
+    assert len(kinds) == len(world.events)
+    assert kinds[0] == EventKind.RUN_STARTED.value
+    assert kinds[-1] == EventKind.RUN_ENDED.value
+
+
+def test_a_published_work_tree_shows_published_files_only(world: World) -> None:
+    root = world.root / "catalogue"
+    git = ["git", "-C", str(root), "-c", "user.name=t", "-c", "user.email=t@localhost"]
+    for argv in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "catalogue: start"]):
+        subprocess.run([*git, *argv], check=True)
+    world.run()
+    status = subprocess.run([*git, "status", "--short", "-uall"], capture_output=True, text=True)
+    assert {line[3:] for line in status.stdout.splitlines()} == {f"{LEAF}/{n}" for n in PUBLISHED}
