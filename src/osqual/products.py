@@ -4,6 +4,7 @@ A definition is `<folder>/<name>/product.yaml` with its scripts and tests beside
 or anywhere else in the engine, knows a product's name.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from osqual.errors import InvalidInput, NotFound
-from osqual.model import Cluster, Node, Role, Suite
+from osqual.model import Cluster, Configuration, Node, Role, Suite
 
 FILE_NAME = "product.yaml"
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
@@ -307,3 +308,26 @@ def _invalid(path: Path, problems: Sequence[str]) -> InvalidInput:
         details="\n".join(f"{path}: {problem}" for problem in problems),
         resolution="correct the keys named above",
     )
+
+
+def cluster_environment(
+    configuration: Configuration, cluster: Cluster, parameters: Mapping[str, Any] | None = None
+) -> dict[str, str]:
+    """What every script and command of a product is told, as environment variables.
+
+    `OSQUAL_CONFIGURATION`; each dimension (`OSQUAL_OS`, `OSQUAL_RELEASE`, …); for each role the
+    nodes' names and private addresses, separated by commas (`OSQUAL_MASTER_ADDRESSES`, …); each
+    variable of the profile (`OSQUAL_VARIABLE_NAME`), JSON unless it is a plain string.
+    """
+    values = {f"{RESERVED_PREFIX}CONFIGURATION": configuration.path}
+    for name, value in configuration.dimensions.items():
+        values[f"{RESERVED_PREFIX}{name.upper()}"] = value
+    for role in Role:
+        nodes = cluster.by_role(role)
+        prefix = f"{RESERVED_PREFIX}{role.value.upper()}"
+        values[f"{prefix}_NAMES"] = ",".join(node.name for node in nodes)
+        values[f"{prefix}_ADDRESSES"] = ",".join(node.private_address for node in nodes)
+    for name, value in (parameters or {}).items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        values[f"{RESERVED_PREFIX}VARIABLE_{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}"] = text
+    return values

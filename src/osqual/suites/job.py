@@ -1,0 +1,122 @@
+"""Running a suite's process as a journalled job, and telling how it ended. Shared by the kinds."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from osqual.cancellation import Cancellation
+from osqual.errors import InfrastructureError, TimeLimitExceeded
+from osqual.machine import Machine
+from osqual.model import Cluster, Outcome, TestResult
+from osqual.process import Job, JobState
+from osqual.scope import RunScope
+from osqual.sockets import socket_directory
+
+POLL_S = 0.1
+GRACE_S = 60.0
+"""How long a suite that was asked to end may take to clean up and to write its report."""
+PROBE_TIMEOUT_S = 120.0
+
+# A shell reports a child that a signal ended as 128 + the signal's number.
+_SIGNALLED = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobEnd:
+    """How a suite's process ended; `exit_status` is None when it was lost with its shim."""
+
+    job: Job
+    exit_status: int | None
+    duration_s: float
+    over_time: bool = False
+
+    @property
+    def death(self) -> str:
+        """Why a process that did not end by itself did not; empty when it did."""
+        if self.over_time:
+            return f"it was ended after {self.duration_s:.0f} s because its time limit passed"
+        if self.exit_status is None:
+            return "its process disappeared"
+        if self.exit_status > _SIGNALLED:
+            return f"it was ended by signal {self.exit_status - _SIGNALLED}"
+        return ""
+
+
+def run_job(
+    name: str,
+    argv: Sequence[str],
+    *,
+    directory: Path,
+    cwd: Path,
+    env: Mapping[str, str],
+    scope: RunScope,
+    on_poll: Callable[[], None],
+) -> JobEnd:
+    """Run the command as a job of the run until it ends or the scope's time limit passes.
+
+    `on_poll` is called all the while, and once more after the end. When the run is interrupted,
+    the job is ended first and Interrupted is raised.
+    """
+    started = time.monotonic()
+    over_time = False
+    with scope.resource("job", name, directory=str(directory)) as owned:
+        job = Job.start(directory, argv, cwd=cwd, env=env)
+        owned.created(str(job.pid))
+        try:
+            while job.state() is JobState.RUNNING:
+                scope.cancellation.sleep(POLL_S)
+                on_poll()
+        except TimeLimitExceeded:
+            over_time = True
+            job.end(grace_s=GRACE_S)
+        except BaseException:
+            job.end(grace_s=GRACE_S)
+            owned.ended()
+            raise
+    on_poll()
+    return JobEnd(
+        job=job,
+        exit_status=job.exit_status,
+        duration_s=time.monotonic() - started,
+        over_time=over_time,
+    )
+
+
+def late_start(cancellation: Cancellation) -> str:
+    """Why a suite cannot even be started; empty when it can. Raises Interrupted."""
+    try:
+        cancellation.check()
+    except TimeLimitExceeded:
+        return "it was not started because the time limit of the step had passed"
+    return ""
+
+
+Probe = Callable[[Cluster, RunScope], str]
+"""Says which machines of a cluster no longer answer; empty when all do."""
+
+
+def silent_nodes(cluster: Cluster, scope: RunScope) -> str:
+    """Which machines no longer answer over ssh. Run after a failure: their loss may be its cause."""
+    control_dir = socket_directory(scope)
+    token = scope.cancellation.shielded(PROBE_TIMEOUT_S, "looking whether the nodes still answer")
+    silent = []
+    for node in cluster.nodes:
+        try:
+            Machine(node, cluster.identity, control_dir, token).run(["true"])
+        except InfrastructureError as error:
+            silent.append(f"{node.name} ({error.brief.rstrip('.')})")
+    return f"a machine was lost: {', '.join(silent)}" if silent else ""
+
+
+def any_failed(results: Iterable[TestResult]) -> bool:
+    """Whether a test failed or ended in an error."""
+    return any(result.outcome in (Outcome.FAIL, Outcome.ERROR) for result in results)
+
+
+def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """Settings of the person's own shell that would steer a suite are emptied; `extra` is added."""
+    steering = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONSTARTUP", "PYTHONINSPECT")
+    emptied = {name: "" for name in steering if name in os.environ}
+    return {**emptied, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", **extra}

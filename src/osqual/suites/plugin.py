@@ -1,0 +1,244 @@
+"""The pytest plugin of suites of the kind `pytest`: fixtures for the cluster, and live events.
+
+It runs in the suite's own process and knows only the file that `OSQUAL_SUITE_REQUEST` names.
+"""
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from osqual.cancellation import Cancellation
+from osqual.cluster_file import read_cluster
+from osqual.errors import CommandFailed, InfrastructureError, TimeLimitExceeded
+from osqual.machine import Machine
+from osqual.model import Cluster, Node, Outcome, Role
+from osqual.suites.junit import (
+    MAX_DETAILS_CHARS,
+    MAX_MESSAGE_CHARS,
+    TEST_ID_PROPERTY,
+    clean_text,
+)
+from osqual.suites.progress import ProgressWriter
+
+REQUEST_VARIABLE = "OSQUAL_SUITE_REQUEST"
+PLUGIN_NAME = "osqual-suite"
+LOST_PROPERTY = "osqual.lost"
+
+Machines = Callable[[Node | str], Machine]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PluginRequest:
+    """What the plugin is told, as JSON: paths, the configuration's dimensions, -k."""
+
+    cluster: Path
+    control_dir: Path
+    progress: Path
+    dimensions: Mapping[str, str] = field(default_factory=dict)
+    keywords: tuple[str, ...] = ()
+
+    def dump(self) -> str:
+        """The request as JSON."""
+        document = dict(vars(self))
+        document["dimensions"] = dict(self.dimensions)
+        return json.dumps(document, indent=2, default=str) + "\n"
+
+    @classmethod
+    def load(cls, path: Path) -> "PluginRequest":
+        """Read what `dump` wrote."""
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return cls(
+            cluster=Path(document["cluster"]),
+            control_dir=Path(document["control_dir"]),
+            progress=Path(document["progress"]),
+            dimensions=document["dimensions"],
+            keywords=tuple(document["keywords"]),
+        )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take the request and start to report."""
+    path = os.environ.get(REQUEST_VARIABLE)
+    if not path:
+        raise pytest.UsageError(f"${REQUEST_VARIABLE} is not set: osqual starts these tests")
+    config.pluginmanager.register(SuitePlugin(PluginRequest.load(Path(path))), PLUGIN_NAME)
+
+
+class SuitePlugin:
+    """One test session against one cluster."""
+
+    def __init__(self, request: PluginRequest) -> None:
+        self.request = request
+        self.cancellation = Cancellation(what="the suite")
+        self._progress = ProgressWriter(request.progress)
+        self._reports: dict[str, list[pytest.TestReport]] = {}
+        signal.signal(signal.SIGTERM, self._stop)
+
+    def _stop(self, _signum: int, _frame: FrameType | None) -> None:
+        """End like Ctrl-C, so that fixtures clean up and the report is written."""
+        self.cancellation.cancel()
+        raise KeyboardInterrupt
+
+    # What is run
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        """Keep the tests whose name contains one of the keywords."""
+        found = len(items)
+        keywords = [keyword.lower() for keyword in self.request.keywords]
+        chosen = [
+            item
+            for item in items
+            if not keywords or any(keyword in item.nodeid.lower() for keyword in keywords)
+        ]
+        if len(chosen) < found:
+            config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+            items[:] = chosen
+        self._progress.write("collected", count=len(chosen), found=found)
+
+    # What is told
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Tell which test runs."""
+        self._progress.write("started", test_id=nodeid)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Iterator[None]:
+        """Give the report the test's id, and a mark when a machine could not be reached."""
+        if call.when == "setup":
+            item.user_properties.append((TEST_ID_PROPERTY, item.nodeid))
+        error = None if call.excinfo is None else call.excinfo.value
+        if is_infrastructure(error):
+            item.user_properties.append((LOST_PROPERTY, str(getattr(error, "brief", error))))
+        return (yield)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Tell the outcome once the last phase of a test is over."""
+        reports = self._reports.setdefault(report.nodeid, [])
+        reports.append(report)
+        if report.when == "teardown":
+            self._progress.write("ended", **describe(self._reports.pop(report.nodeid)))
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        """Tell that this is all."""
+        self._progress.write("finished", exit_status=int(exitstatus))
+
+
+def is_infrastructure(error: BaseException | None) -> bool:
+    """Whether an error says that a machine was lost, and so nothing about the product.
+
+    A command that failed or that took too long is what a product's failure looks like.
+    """
+    return isinstance(error, InfrastructureError) and not isinstance(
+        error, CommandFailed | TimeLimitExceeded
+    )
+
+
+def describe(reports: list[pytest.TestReport]) -> dict[str, Any]:
+    """One test's outcome from the reports of its phases (setup, call, teardown)."""
+    outcome, decisive = Outcome.PASS, None
+    for report in reports:
+        if report.failed:
+            # The call is the test; around it stands what the test needs.
+            outcome = Outcome.FAIL if report.when == "call" else Outcome.ERROR
+            decisive = report
+            break
+        if report.skipped:
+            outcome, decisive = Outcome.SKIP, report
+    message, details = _texts(decisive)
+    return {
+        "test_id": reports[0].nodeid,
+        "outcome": outcome.value,
+        "duration_s": round(sum(report.duration for report in reports), 3),
+        "message": message,
+        "details": details,
+        "lost": next(
+            (text for name, text in reports[-1].user_properties if name == LOST_PROPERTY), ""
+        ),
+    }
+
+
+def _texts(report: pytest.TestReport | None) -> tuple[str, str]:
+    if report is None or report.longrepr is None:
+        return "", ""
+    if isinstance(report.longrepr, tuple):  # a skip: file, line, reason
+        return clean_text(report.longrepr[2], MAX_MESSAGE_CHARS), ""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    message = crash.message if crash else report.longreprtext.strip().splitlines()[-1:]
+    text = message if isinstance(message, str) else "".join(message)
+    return (
+        clean_text(text, MAX_MESSAGE_CHARS),
+        clean_text(report.longreprtext, MAX_DETAILS_CHARS),
+    )
+
+
+# Fixtures
+
+
+@pytest.fixture(scope="session")
+def suite_request(pytestconfig: pytest.Config) -> PluginRequest:
+    """What osqual told this suite."""
+    plugin = pytestconfig.pluginmanager.get_plugin(PLUGIN_NAME)
+    assert isinstance(plugin, SuitePlugin)  # noqa: S101 - registered by pytest_configure
+    return plugin.request
+
+
+@pytest.fixture(scope="session")
+def dimensions(suite_request: PluginRequest) -> Mapping[str, str]:
+    """The configuration's dimensions: os, os_version, platform, product, release, docker, …"""
+    return suite_request.dimensions
+
+
+@pytest.fixture(scope="session")
+def cluster(suite_request: PluginRequest) -> Cluster:
+    """The cluster under test."""
+    return read_cluster(suite_request.cluster)
+
+
+@pytest.fixture(scope="session")
+def nodes(cluster: Cluster) -> tuple[Node, ...]:
+    """Every node, masters first."""
+    return cluster.nodes
+
+
+@pytest.fixture(scope="session")
+def masters(cluster: Cluster) -> tuple[Node, ...]:
+    """The masters."""
+    return cluster.by_role(Role.MASTER)
+
+
+@pytest.fixture(scope="session")
+def agents(cluster: Cluster) -> tuple[Node, ...]:
+    """The private agents, then the public ones."""
+    return cluster.by_role(Role.PRIVATE_AGENT) + cluster.by_role(Role.PUBLIC_AGENT)
+
+
+@pytest.fixture(scope="session")
+def machine(
+    cluster: Cluster, suite_request: PluginRequest, pytestconfig: pytest.Config
+) -> Machines:
+    """A function from a node, or a node's name, to its machine."""
+    plugin = pytestconfig.pluginmanager.get_plugin(PLUGIN_NAME)
+    assert isinstance(plugin, SuitePlugin)  # noqa: S101 - registered by pytest_configure
+    made = {
+        node.name: Machine(node, cluster.identity, suite_request.control_dir, plugin.cancellation)
+        for node in cluster.nodes
+    }
+    return lambda node: made[node if isinstance(node, str) else node.name]
+
+
+@pytest.fixture(scope="session")
+def master(machine: Machines, masters: tuple[Node, ...]) -> Machine:
+    """The first master's machine."""
+    return machine(masters[0])
