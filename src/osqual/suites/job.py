@@ -98,9 +98,9 @@ Probe = Callable[[Cluster, RunScope], str]
 
 
 def silent_nodes(cluster: Cluster, scope: RunScope) -> str:
-    """Which machines no longer answer over ssh. Run after a failure: their loss may be its cause."""
+    """Which machines no longer answer. For after a failure: their loss may be its cause."""
     control_dir = socket_directory(scope)
-    token = scope.cancellation.shielded(PROBE_TIMEOUT_S, "looking whether the nodes still answer")
+    token = scope.cancellation.limited(PROBE_TIMEOUT_S, "looking whether the nodes still answer")
     silent = []
     for node in cluster.nodes:
         try:
