@@ -188,6 +188,11 @@ class _Definition(_Section):
         return values
 
 
+def definition_schema() -> dict[str, Any]:
+    """JSON Schema of product.yaml."""
+    return _Definition.model_json_schema()
+
+
 def _check_name(value: str) -> str:
     if not _NAME.fullmatch(value):
         raise ValueError(

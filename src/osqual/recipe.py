@@ -3,7 +3,7 @@
 import hashlib
 import json
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,20 +45,22 @@ def recipe_of(
     template: PackerTemplate,
     base_images: Mapping[str, str],
     find_file: Callable[[str], Path],
+    digest_path: Callable[[Path], str] | None = None,
 ) -> Recipe:
     """The recipe of a template with its base image and files.
 
-    `find_file` resolves a path written in the template, as in BuildRequest. The product's release
-    is not an input: configurations that differ in it alone share the recipe. Raises InvalidInput
-    for a file that is missing.
+    `find_file` resolves a path written in the template, as in BuildRequest; `digest_path` may
+    remember what it read before. The product's release is not an input: configurations that
+    differ in it alone share the recipe. Raises InvalidInput for a file that is missing.
     """
+    digest_path = digest_path or digest_of_path
     inputs = {
         "base": digest_of(base_of(template, base_images)),
         "template": digest_of(normalised_template(template)),
     }
     for name in files_of(template):
         path = find_file(name)
-        inputs[f"file:{normal_path(name)}"] = digest_of_path(path)
+        inputs[f"file:{normal_path(name)}"] = digest_path(path)
     for name in _uploads(template):
         if _is_executable(find_file(name)):  # an upload keeps the permission
             inputs[f"executable:{normal_path(name)}"] = digest_of(True)
@@ -157,23 +159,34 @@ def _is_executable(path: Path) -> bool:
     return path.is_file() and bool(path.stat().st_mode & 0o100)
 
 
-def digest_of_path(path: Path) -> str:
-    """sha256 of a file's content, or of a directory's names and contents. Raises InvalidInput."""
+def digest_of_path(path: Path, ignored: Collection[str] = ()) -> str:
+    """sha256 of a file's content, or of a directory's names and contents. Raises InvalidInput.
+
+    `ignored` are names, at any depth, that do not count.
+    """
     try:
         if not path.is_dir():
             return _digest_of_file(path)
         listing = {}
         for inner in sorted(path.rglob("*")):
-            name = inner.relative_to(path).as_posix()
+            relative = inner.relative_to(path)
+            if ignored and not set(relative.parts).isdisjoint(ignored):
+                continue
             if inner.is_symlink():
-                listing[name] = f"link:{inner.readlink()}"
+                listing[relative.as_posix()] = f"link:{inner.readlink()}"
             elif inner.is_file():
-                listing[name] = f"{'x' if _is_executable(inner) else '-'}:{_digest_of_file(inner)}"
+                kind = "x" if _is_executable(inner) else "-"
+                listing[relative.as_posix()] = f"{kind}:{_digest_of_file(inner)}"
             elif not inner.is_dir():
                 raise InvalidInput(f"{inner} is neither a file nor a directory.")
         return digest_of(listing)
     except OSError as error:
         raise InvalidInput(f"Cannot read {path}.", details=str(error)) from error
+
+
+def digest_of_product(directory: Path) -> str:
+    """sha256 of a product definition with its scripts and tests, without what running them left."""
+    return digest_of_path(directory, ignored=("__pycache__", ".pytest_cache"))
 
 
 def _digest_of_file(path: Path) -> str:

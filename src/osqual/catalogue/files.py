@@ -1,8 +1,8 @@
 """A configuration's files: the nearest one wins, and typed parsers that name file, line and key."""
 
 import json
-import os
 import posixpath
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,9 +39,14 @@ def find_file(catalogue: Catalogue, configuration: Configuration, name: str) -> 
         if relative == ".." or relative.startswith("../"):
             continue
         outside = False
-        if os.path.lexists(catalogue.root / relative):
+        path = catalogue.root / relative
+        try:
+            status = path.lstat()
+        except OSError:
+            continue
+        if "/" in name or stat.S_ISLNK(status.st_mode):  # else no link can lead there
             resolve_inside(catalogue.root, relative)
-            return catalogue.root / relative
+        return path
     if outside:
         raise InvalidInput(f"{configuration.path}: the file {name!r} is outside of the catalogue.")
     return None

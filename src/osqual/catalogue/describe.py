@@ -1,0 +1,155 @@
+"""One configuration, told completely: what `show` prints. What is broken is told beside it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from osqual.catalogue.catalogue import Catalogue
+from osqual.catalogue.facts import Facts, facts_of
+from osqual.catalogue.files import (
+    find_file,
+    find_profile,
+    parse_publish_and_test,
+    read,
+    source_name,
+)
+from osqual.catalogue.profile import parse_profile, topology_of
+from osqual.catalogue.recipes import RecipeReader
+from osqual.catalogue.usage import used_files
+from osqual.errors import InvalidFile, InvalidInput
+from osqual.model import Configuration, PublishAndTest
+from osqual.published import Record, parse_record
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """Everything about one configuration. `dimensions`: name, value, what it means the same as."""
+
+    configuration: Configuration
+    dimensions: tuple[tuple[str, str, str], ...]
+    files: tuple[tuple[str, str], ...]
+    """What each file is called by the configuration, and where it is, or that it is missing."""
+    base_images: Mapping[str, str]
+    cluster: Mapping[str, int]
+    tests: Mapping[str, str]
+    recipe: str
+    recipe_problem: str
+    shared_with: tuple[str, ...]
+    """The configurations with the same recipe, this one among them; needs the whole catalogue."""
+    facts: Facts
+    record: Record | None
+    problems: tuple[InvalidFile, ...]
+
+
+def describe(catalogue: Catalogue, configuration: Configuration) -> Description:
+    """Read everything of a configuration that can be read."""
+    reader = _Lenient(catalogue=catalogue)
+    recipes = RecipeReader(catalogue=catalogue)
+    built = recipes.built(configuration)
+    problems = [built.problem] if isinstance(built.problem, InvalidFile) else []
+    facts, broken = facts_of(catalogue, configuration.path, configuration.dimensions)
+    topology = reader.profile_topology(configuration)
+    config = reader.config(configuration)
+    aliases = catalogue.conventions.aliases
+    return Description(
+        configuration=configuration,
+        dimensions=tuple(
+            (name, value, aliases.get(name, {}).get(value, value))
+            for name, value in configuration.dimensions.items()
+        ),
+        files=tuple(_files(catalogue, configuration)),
+        base_images=built.base_images,
+        cluster=topology,
+        tests=_tests(config) if config else {},
+        recipe=built.recipe.digest if built.recipe else "",
+        recipe_problem=built.problem.brief if built.problem else "",
+        shared_with=_sharing(recipes, built.recipe.digest) if built.recipe else (),
+        facts=facts,
+        record=reader.record(configuration),
+        problems=(*problems, *broken, *reader.problems),
+    )
+
+
+def _files(catalogue: Catalogue, configuration: Configuration) -> list[tuple[str, str]]:
+    names = catalogue.conventions.files
+    found = [
+        (file.name, source_name(catalogue, file.path) if file.path else _absence(file.key))
+        for file in used_files(catalogue, configuration)
+    ]
+    own = [
+        (name, f"{configuration.path}/{name}")
+        for name in names.published
+        if (configuration.directory / name).exists()
+    ]
+    return [*found, *own]
+
+
+def _absence(key: str) -> str:
+    needed = key == "template" or key.startswith("file:")
+    return "MISSING" if needed else "none" if key == "setup" else "none, so the defaults hold"
+
+
+def _sharing(recipes: RecipeReader, digest: str) -> tuple[str, ...]:
+    built = (recipes.built(item) for item in recipes.catalogue.configurations())
+    return tuple(
+        item.configuration.path for item in built if item.recipe and item.recipe.digest == digest
+    )
+
+
+def _tests(config: PublishAndTest) -> Mapping[str, str]:
+    tests = {
+        "published after": config.publish_after.value,
+        "integration tests": "run" if config.run_integration_tests else "switched off",
+        "framework tests": "run" if config.run_framework_tests else "switched off",
+    }
+    if config.tests_to_run:
+        tests["tests to run"] = "  ".join(config.tests_to_run)
+    return tests
+
+
+class _Lenient:
+    """Reads single files; one that is broken is a problem and tells nothing."""
+
+    def __init__(self, *, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self.problems: list[InvalidFile] = []
+
+    def _try(self, parse: Callable[[], T]) -> T | None:
+        try:
+            return parse()
+        except InvalidFile as error:
+            self.problems.append(error)
+        except InvalidInput as error:
+            self.problems.append(InvalidFile(str(self.catalogue.root), error.brief))
+        return None
+
+    def profile_topology(self, configuration: Configuration) -> Mapping[str, int]:
+        def parse() -> Mapping[str, int]:
+            path = find_profile(self.catalogue, configuration)
+            if path is None:
+                topology = topology_of({})
+            else:
+                text, source = read(self.catalogue, path)
+                topology = topology_of(parse_profile(text, source), text, source)
+            return {
+                "masters": topology.masters,
+                "private agents": topology.private_agents,
+                "public agents": topology.public_agents,
+            }
+
+        return self._try(parse) or {}
+
+    def config(self, configuration: Configuration) -> PublishAndTest | None:
+        def parse() -> PublishAndTest:
+            path = find_file(self.catalogue, configuration, self.catalogue.conventions.files.config)
+            return parse_publish_and_test(*read(self.catalogue, path)) if path else PublishAndTest()
+
+        return self._try(parse)
+
+    def record(self, configuration: Configuration) -> Record | None:
+        path = configuration.directory / self.catalogue.conventions.files.record
+        if not path.exists():
+            return None
+        return self._try(lambda: parse_record(*read(self.catalogue, path)))

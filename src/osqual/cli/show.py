@@ -1,0 +1,99 @@
+"""`osqual show`: one configuration, and where everything of it comes from."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from osqual.cli.catalogue_options import complete_leaf
+from osqual.cli.common import catalogue_option, json_option, print_json
+from osqual.cli.tables import print_problems, printable
+
+if TYPE_CHECKING:
+    from osqual.catalogue.describe import Description
+
+EPILOG = """\b
+Examples:
+  osqual show centos/7.6/aws/DCOS-2.0.1/docker-19.03.4-ce/selinux_enforcing
+  cd centos/7.6/aws/DCOS-2.0.1/docker-19.03.4-ce && osqual show selinux_enforcing
+  osqual show . --json
+
+Each file is taken from the nearest directory that has it: the configuration's
+own, then each one above it. What differs from a path shown is not used.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("leaf", shell_complete=complete_leaf)
+@json_option
+@catalogue_option
+def show(*, leaf: str, as_json: bool, start: Path) -> None:
+    """Dimensions, files and where each is from, base images, recipe, images, last verdict."""
+    from osqual.catalogue.catalogue import open_catalogue
+    from osqual.catalogue.describe import describe
+
+    catalogue = open_catalogue(start)
+    found = describe(catalogue, catalogue.configuration(leaf))
+    print_problems(found.problems)
+    if as_json:
+        print_json(_document(found))
+    else:
+        _print(found)
+
+
+def _section(title: str, lines: list[tuple[str, str]]) -> None:
+    if not lines:
+        return
+    click.secho(title, bold=True)
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
+        click.echo(f"  {printable(name):<{width}}  {printable(value)}".rstrip())
+
+
+def _print(found: "Description") -> None:
+    click.secho(found.configuration.path, bold=True)
+    _section(
+        "Dimensions",
+        [
+            (name.replace("_", " "), value + (f"  (means {same})" if same != value else ""))
+            for name, value, same in found.dimensions
+        ],
+    )
+    _section("Files", list(found.files))
+    _section("Base images", sorted(found.base_images.items()))
+    _section("Cluster", [(name, str(value)) for name, value in found.cluster.items()])
+    _section("Tests", [(name, value) for name, value in found.tests.items()])
+    recipe = found.recipe or f"unknown: {found.recipe_problem}"
+    _section("Recipe", [("digest", recipe)])
+    others = [path for path in found.shared_with if path != found.configuration.path]
+    if others:
+        click.echo(f"  shared with {len(others)}:")
+    for path in others:
+        click.echo(f"    {path}")
+    _section("Published images", sorted(found.facts.images.items()))
+    standing = [("standing", found.facts.standing.value)]
+    standing += [("when", found.facts.when)] if found.facts.when else []
+    standing += [("run", found.record.run_id)] if found.record and found.record.run_id else []
+    standing += [("because", reason) for reason in found.record.reasons] if found.record else []
+    _section("Verdict", standing)
+
+
+def _document(found: "Description") -> dict[str, Any]:
+    return {
+        "configuration": found.configuration.path,
+        "dimensions": dict(found.configuration.dimensions),
+        "files": dict(found.files),
+        "base_images": dict(found.base_images),
+        "cluster": dict(found.cluster),
+        "tests": dict(found.tests),
+        "recipe": {
+            "digest": found.recipe,
+            "problem": found.recipe_problem or None,
+            "shared_with": list(found.shared_with),
+        },
+        "images": dict(found.facts.images),
+        "verdict": found.facts.standing.value,
+        "when": found.facts.when or None,
+        "run": found.record.run_id if found.record else None,
+        "reasons": list(found.record.reasons) if found.record else [],
+    }
