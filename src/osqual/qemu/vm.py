@@ -1,7 +1,9 @@
 """One virtual machine: its facts, the exact QEMU command they make, and its life as a job."""
 
 import json
+import os
 import shlex
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from osqual.sockets import socket_directory
 
 PROGRAM = "qemu-system-x86_64"
 RECORD_NAME = "vm.json"
+PID_FILE = "qemu.pid"
 START_TIMEOUT_S = 120.0
 KILL_TIMEOUT_S = 30.0
 MIGRATION_TIMEOUT_S = 600.0
@@ -87,7 +90,7 @@ def vm_argv(spec: VmSpec, directory: Path, qmp_socket: Path) -> list[str]:
             *spec.acceleration.arguments,
         ),
         *("-m", str(spec.memory_mb), "-smp", str(spec.cpus), "-boot", "strict=on"),
-        *("-pidfile", str(directory / "qemu.pid")),
+        *("-pidfile", str(directory / PID_FILE)),
         *("-chardev", f"socket,id=qmp,path={_escape(qmp_socket)},server=on,wait=off"),
         *("-mon", "chardev=qmp,mode=control"),
         *("-chardev", f"file,id=console,path={_escape(spec.serial_log)},append=on"),
@@ -233,9 +236,18 @@ class Vm:
 
     def is_alive(self) -> bool:
         """Whether QEMU still runs."""
-        return (self._job.directory / "job.json").exists() and (
-            self._job.state() is JobState.RUNNING
-        )
+        if (self._job.directory / "job.json").exists():
+            return self._job.state() is JobState.RUNNING
+        return self._stray_pid() is not None
+
+    def _stray_pid(self) -> int | None:
+        """QEMU's pid when its starter was killed before it could write the job's record."""
+        try:
+            pid = int((self.directory / PID_FILE).read_text())
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (OSError, ValueError):
+            return None
+        return pid if os.fsencode(self.directory / PID_FILE) in words else None
 
     def check(self) -> None:
         """Raise VmFailed when QEMU has ended, or has stopped the guest for an error of the host."""
@@ -305,7 +317,10 @@ class Vm:
             raise
 
     def kill(self) -> None:
-        """End QEMU: `quit` first, so that images are closed in order, then signals. Repeatable."""
+        """End QEMU: `quit` first, so that images are closed in order, then signals. Repeatable.
+
+        Raises VmFailed when it is still there.
+        """
         token = self._scope.cancellation.shielded(KILL_TIMEOUT_S, f"ending {self.name}")
         if self.is_alive():
             with suppress(OsqualError), connect(self._record.qmp_socket, token) as qmp:
@@ -315,6 +330,16 @@ class Vm:
                     token.sleep(POLL_S)
         if (self._job.directory / "job.json").exists():
             self._job.end(grace_s=5.0)
+        elif (pid := self._stray_pid()) is not None:
+            os.kill(pid, signal.SIGKILL)
+            with suppress(OsqualError):
+                while self.is_alive():
+                    token.sleep(POLL_S)
+        if self.is_alive():
+            raise VmFailed(
+                f"The machine {self.name} cannot be ended.",
+                resolution=f"end the processes of {self.directory / PID_FILE} yourself",
+            )
         self._forget()
 
     def _forget(self) -> None:
