@@ -252,6 +252,22 @@ class Machine:
             )
         return done
 
+    def forward(self, local_socket: Path, remote: str) -> None:
+        """Reach a socket of the node (a path, or address:port) through a local UNIX socket.
+
+        It lasts as long as the shared connection: until `close`, a restart or the node's end.
+        """
+        self.connect()
+        local_socket.unlink(missing_ok=True)
+        done = run(
+            self._client("-O", "forward", "-L", f"{local_socket}:{remote}"),
+            timeout_s=CONNECT_TIMEOUT_S,
+            cancellation=self._cancellation,
+            check=False,
+        )
+        if done.exit_status != 0:
+            raise self._connection_error(done.stderr)
+
     def boot_id(self) -> str:
         """What tells one boot of the node from the next."""
         return self.run(["cat", "/proc/sys/kernel/random/boot_id"]).stdout.strip()
