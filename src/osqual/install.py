@@ -165,6 +165,7 @@ class _ScriptRun:
             self._check_values(values)
             return values
         except TimeLimitExceeded as error:
+            log.reveal((), self.say)
             raise self._failed(f"was not done after {self.step.timeout_s:.0f} s", log) from error
         finally:
             log.close()
