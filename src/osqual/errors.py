@@ -65,6 +65,10 @@ class InvalidFile(InvalidInput):
         self.key = key
 
 
+class UnknownKey(InvalidFile):
+    """A file of the catalogue has a key that means nothing, most often a misspelt one."""
+
+
 class NotFound(UsageError):
     """Something that was named (a configuration, a run, a node) does not exist."""
 

@@ -17,7 +17,7 @@ from osqual.documents import (
     resolve_inside,
     yaml_line,
 )
-from osqual.errors import InvalidFile, InvalidInput
+from osqual.errors import InvalidFile, InvalidInput, UnknownKey
 from osqual.model import Configuration, PublishAndTest, PublishPoint
 from osqual.template import PackerTemplate, parse_template
 
@@ -127,7 +127,8 @@ def parse_publish_and_test(text: str, source: str) -> PublishAndTest:
 
     for key in data:
         if key not in _CONFIG_KEYS:
-            raise broken(key, f"is not known; known are {', '.join(_CONFIG_KEYS)}")
+            message = f"is not known; known are {', '.join(_CONFIG_KEYS)}"
+            raise UnknownKey(source, message, line=yaml_line(text, [key]), key=str(key))
     values: dict[str, Any] = {}
     for key in _CONFIG_FLAGS:
         value = data.get(key)
