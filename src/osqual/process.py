@@ -221,6 +221,13 @@ class JobState(StrEnum):
     LOST = "lost"
 
 
+class _Detached(subprocess.Popen[bytes]):
+    """A child that may outlive this object, which is then no leak to warn about."""
+
+    def __del__(self) -> None:
+        """Leave it alone."""
+
+
 class Job:
     """A long child that outlives its parent, known by its directory alone.
 
@@ -229,7 +236,7 @@ class Job:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: _Detached | None = None
 
     @classmethod
     def start(
@@ -247,7 +254,7 @@ class Job:
             raise InfrastructureError(f"A job was already started in {directory}.")
         job = cls(directory)
         with (directory / "stdout").open("wb") as out, (directory / "stderr").open("wb") as err:
-            job._child = subprocess.Popen(
+            job._child = _Detached(
                 ["/bin/sh", "-c", _SHIM, "osqual-job", str(directory), program, *argv[1:]],
                 cwd=cwd,
                 env={**os.environ, **(env or {})},
