@@ -84,6 +84,7 @@ class RunContext:
     provisioning: bool = False
     """Set before the first machine is started: from then on there may be something to end."""
     kept: bool = False
+    interrupted: bool = False
 
     @property
     def publish_point(self) -> PublishPoint:

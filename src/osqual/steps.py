@@ -239,8 +239,7 @@ def keeps_cluster(context: RunContext) -> bool:
     if context.options.keep is KeepPolicy.ALWAYS:
         return True
     bad = context.judgement is None or context.judgement.verdict is not Verdict.QUALIFIED
-    interrupted = context.scope.cancellation.cancelled
-    return context.options.keep is KeepPolicy.ON_FAILURE and bad and not interrupted
+    return context.options.keep is KeepPolicy.ON_FAILURE and bad and not context.interrupted
 
 
 # What the steps above are made of

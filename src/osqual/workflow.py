@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from osqual.parts import BUILT_IN, Parts
 from osqual.scope import RunScope
 from osqual.settings import Settings
 from osqual.store.lock import owner_token
-from osqual.store.store import Store
+from osqual.store.store import Row, Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,11 +170,7 @@ def end_resources(run_id: str, directory: Path, engine: Engine) -> int:
     steps.end_everything(scope, engine.parts)
     left = engine.store.resources(run_id=run_id)
     if left:
-        raise CleanupIncomplete(
-            f"{len(left)} resources of the run {run_id} may still be there.",
-            details="\n".join(f"{row['kind']} {row['name']} {row['external_id']}" for row in left),
-            resolution=f"end them by hand, or try `osqual destroy {run_id}` again",
-        )
+        raise incomplete(run_id, left)
     return before
 
 
@@ -194,14 +190,44 @@ def run_pipeline(context: RunContext) -> Failures:
         context.scope = scope_of(step, base)
         try:
             run_step(step, context)
-            if step.name != "destroy":
-                steps.publish_due_images(context)
+            publish_what_is_due(context)
         except Exception as error:
             failures.add(error)
-            if not isinstance(error, PublishFailed):
-                context.unfinished.append(unfinished_sentence(step, error))
+            context.interrupted = context.interrupted or isinstance(error, Interrupted)
+            context.unfinished.append(unfinished_sentence(step, error))
     context.scope = base
+    tell_what_is_left(context, failures)
     return failures
+
+
+def tell_what_is_left(context: RunContext, failures: Failures) -> None:
+    """Whatever the journal still has open, unless it was kept on purpose, is a failure."""
+    run_id = context.scope.run_id
+    left = [row for row in context.store.resources(run_id=run_id) if not row["kept"]]
+    if left and not any(isinstance(error, CleanupIncomplete) for error in failures.run):
+        failures.add(incomplete(run_id, left))
+
+
+def incomplete(run_id: str, left: Sequence[Row]) -> CleanupIncomplete:
+    """The error that names what may still be there."""
+    return CleanupIncomplete(
+        f"{len(left)} resources of the run {run_id} may still be there.",
+        details="\n".join(
+            f"{row['kind']} {row['name']} {row['external_id'] or ''}".rstrip() for row in left
+        ),
+        resolution=f"end them with `osqual destroy {run_id}`",
+    )
+
+
+def publish_what_is_due(context: RunContext) -> None:
+    """Publish images as soon as their gate has passed; a failure does not stop the run.
+
+    The publish step tries again at the end, and a failure there is the run's.
+    """
+    try:
+        steps.publish_due_images(context)
+    except PublishFailed as error:
+        context.scope.warn(error.brief)
 
 
 def scope_of(step: Step, base: RunScope) -> RunScope:

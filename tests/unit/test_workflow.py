@@ -241,8 +241,9 @@ def test_a_kept_cluster_is_journalled_and_can_be_ended_later(
     result = world.run(keep=keep)
     assert result.kept
     assert world.platform.running
-    assert all(row["kept"] for row in world.store.resources(run_id=result.run_id))
-    assert end_resources(result.run_id, result.directory, world.engine()) == 3
+    left = world.store.resources(run_id=result.run_id)
+    assert all(row["kept"] for row in left)
+    assert end_resources(result.run_id, result.directory, world.engine()) == len(left)
     assert not world.platform.running
     assert world.store.resources() == []
 
@@ -274,7 +275,9 @@ def test_a_second_interrupt_leaves_the_rest_to_the_record(world: World) -> None:
     world.platform.on_provision = interrupt_twice
     result = world.run()
     assert result.exit_code == ExitCode.CLEANUP_INCOMPLETE
-    assert {row["kind"] for row in world.store.resources(run_id=result.run_id)} == {"vm"}
+    left = {row["kind"] for row in world.store.resources(run_id=result.run_id)}
+    assert "vm" in left
+    assert "vm master-1" in result.errors[-1].details
 
 
 def test_a_bug_in_a_step_still_tears_down(world: World) -> None:
