@@ -19,6 +19,11 @@ fi
 
 # First-boot state: the next boot is a first boot again.
 if has cloud-init; then cloud-init clean --logs >/dev/null 2>&1; fi
+rm -f /var/lib/osqual/identity /var/lib/osqual/identity.new
+if [ -f /etc/hosts ]; then
+    sed -i '/^# osqual-seed begin$/,/^# osqual-seed end$/d' /etc/hosts
+fi
+if [ "$(cat /etc/hostname 2>/dev/null)" = osqual-build ]; then echo localhost >/etc/hostname; fi
 rm -rf /var/lib/cloud/instance /var/lib/cloud/instances /var/lib/cloud/data \
     /var/lib/cloud/sem /var/lib/cloud/seed /var/lib/cloud/handlers
 rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub /etc/ssh/ssh_host_*-cert.pub

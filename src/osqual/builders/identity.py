@@ -48,8 +48,11 @@ class BuildIdentity:
         host = (self.directory / f"{_HOST_KEY}.pub").read_text(encoding="utf-8")
         return hashlib.sha256(f"{self.public_key}\n{host}".encode()).hexdigest()
 
-    def seed(self, user: str, directory: Path) -> Seed:
-        """The first-boot seed for a build that logs in as `user`, written into `directory`."""
+    def seed(self, user: str, mac: str, directory: Path) -> Seed:
+        """The first-boot seed for a build that logs in as `user`, written into `directory`.
+
+        `mac` is that of the machine's only network card.
+        """
         private = (self.directory / _HOST_KEY).read_text(encoding="utf-8")
         public = (self.directory / f"{_HOST_KEY}.pub").read_text(encoding="utf-8")
         return write_seed(
@@ -60,6 +63,7 @@ class BuildIdentity:
                 authorized_key=self.public_key,
                 host_private_key=private,
                 host_public_key=public,
+                outside_mac=mac,
             ),
         )
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from osqual.bases.image import BaseImage
 from osqual.bases.resolve import cached_base, resolve_base
 from osqual.builders.base import BuildRequest
-from osqual.builders.build_vm import BuildVm, MachineShape, boot, end, restore
+from osqual.builders.build_vm import MAC, BuildVm, MachineShape, boot, end, restore
 from osqual.builders.cleaning import clean_digest, clean_script, key_variable, shutdown_command
 from osqual.builders.identity import build_identity
 from osqual.builders.images import REGION, ImageStore
@@ -161,7 +161,7 @@ class _Build:
             options=options,
             acceleration=probe(self.scope.settings, self.scope.cancellation),
             identity=identity,
-            seed=identity.seed(options.ssh_username, self.directory / "seed"),
+            seed=identity.seed(options.ssh_username, MAC, self.directory / "seed"),
         )
         self.keys = self._layer_keys(contents, shape)
         finished = images.prepare() / f"{key}.qcow2"

@@ -122,14 +122,27 @@ def _with_absolute_paths(entry: Mapping[str, Any], locate: Callable[[str], Path]
             return written
         return f"{locate(written)}/" if written.endswith("/") else str(locate(written))
 
-    names: tuple[str, ...] = ()
-    if entry["type"] == "shell":
-        names = ("script", "scripts")
-    elif entry["type"] == "file" and entry.get("direction") != "download":
-        names = ("source", "sources")
-    if entry.get("generated"):
-        names = ()
+    names = _path_options(entry)
     return {name: absolute(value) if name in names else value for name, value in entry.items()}
+
+
+def _path_options(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """The options of a provisioner that name local files which exist before the build."""
+    if entry["type"] == "shell":
+        return ("script", "scripts")
+    if entry["type"] == "file" and entry.get("direction") != "download":
+        return () if entry.get("generated") else ("source", "sources")
+    return ()
+
+
+def local_files(template: PackerTemplate) -> tuple[str, ...]:
+    """Every local file of the `shell` and `file` provisioners, as written."""
+    found: dict[str, None] = {}
+    for entry in template.provisioners:
+        for name in _path_options(entry):
+            value = entry.get(name) or []
+            found.update(dict.fromkeys([value] if isinstance(value, str) else value))
+    return tuple(found)
 
 
 def _without_manifest(entries: Any) -> list[Any]:

@@ -1,0 +1,192 @@
+"""`--builder packer`: the same template, base and cleaning, built by stock Packer."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from osqual.bases.image import BaseImage
+from osqual.bases.resolve import cached_base, resolve_base
+from osqual.builders.base import BuildRequest
+from osqual.builders.cleaning import SCRIPT_NAME, clean_digest, clean_script, key_variable
+from osqual.builders.functions import live_functions
+from osqual.builders.identity import build_identity
+from osqual.builders.images import ImageStore
+from osqual.builders.keys import digest_of, digest_tree
+from osqual.builders.layered import base_directory, base_reference
+from osqual.builders.locks import wait_for
+from osqual.builders.packer_run import build_template, validate_template
+from osqual.builders.packer_template import (
+    QemuSurroundings,
+    clean_provisioner,
+    effective_template,
+    local_files,
+    qemu_builder,
+)
+from osqual.errors import BuildFailed, InvalidInput
+from osqual.model import Image
+from osqual.process import find_program, write_atomic
+from osqual.qemu.acceleration import probe
+from osqual.qemu.disk import convert
+from osqual.scope import RunScope
+from osqual.template import interpolate, user_variables
+
+NAME = "packer"
+
+# Packer names no address for its network card, so QEMU gives it that of a first one.
+MAC = "52:54:00:12:34:56"
+
+# A template that uses one of these reads files that a key would have to follow.
+_READS_MORE = ("http_directory", "floppy_files", "floppy_dirs", "cd_files", "ssh_private_key_file")
+
+
+class PackerBuilder:
+    """Builds `qemu` templates with the `packer` program."""
+
+    def validate(self, request: BuildRequest, scope: RunScope) -> None:
+        """Refuse what cannot be built, before anything is started. Raises InvalidInput."""
+        template = request.template
+        if template.builder_type != "qemu":
+            raise InvalidInput(
+                f"{template.source}: templates for {template.builder_type!r} cannot be built yet."
+            )
+        base_reference(request)
+        user_variables(template, os.environ)
+        for name in local_files(template):
+            locate(request)(name)
+        for program in ("packer", "qemu-system-x86_64", "qemu-img", "ssh-keygen"):
+            find_program(program)
+        if request.keep_on_failure:
+            scope.warn("Packer ends the machine of a failed build; it cannot be kept")
+
+    def find(self, request: BuildRequest, scope: RunScope) -> Image | None:
+        """The image that was built before from the same inputs. Starts and writes nothing."""
+        if request.cold:
+            return None
+        base = cached_base(
+            base_reference(request), relative_to=base_directory(request), settings=scope.settings
+        )
+        key = None if base is None else packer_image_key(request, base)
+        images = ImageStore(scope.settings.directories.data)
+        return None if key is None else images.find(key)
+
+    def build(self, request: BuildRequest, scope: RunScope) -> Image:
+        """Build, or find what was built from the same inputs. Raises BuildFailed."""
+        found = self.find(request, scope)
+        if found is not None:
+            return found
+        base = resolve_base(
+            base_reference(request), relative_to=base_directory(request), scope=scope
+        )
+        key = packer_image_key(request, base) or digest_of({"run": scope.run_id})
+        images = ImageStore(scope.settings.directories.data)
+        images.prepare()
+        with wait_for(images.lock_path(key), scope, "another run that builds the same image"):
+            found = None if request.cold else images.find(key)
+            return found or _build(request, base, images, key, scope)
+
+
+def locate(request: BuildRequest) -> Callable[[str], Path]:
+    """From a path as written in the template, actions and all, to the file it means."""
+    template = request.template
+    name = str(template.builder.get("name") or template.builder_type)
+    variables = user_variables(template, os.environ)
+    functions = live_functions(variables, name, datetime.now(UTC))
+    return lambda written: request.find_file(interpolate(written, functions))
+
+
+def packer_image_key(request: BuildRequest, base: BaseImage) -> str | None:
+    """The key of what Packer makes of a request; None when it reads files nobody lists."""
+    template = request.template
+    kinds = {entry["type"] for entry in template.provisioners}
+    if kinds - {"shell", "file"} or any(template.builder.get(name) for name in _READS_MORE):
+        return None
+    find = locate(request)
+    return digest_of(
+        {
+            "builder": NAME,
+            "base": base.digest,
+            "template": dict(template.data),
+            "variables": dict(user_variables(template, os.environ)),
+            "files": {name: digest_tree(find(name)) for name in local_files(template)},
+            "cleaning": clean_digest(),
+        }
+    )
+
+
+def _build(
+    request: BuildRequest, base: BaseImage, images: ImageStore, key: str, scope: RunScope
+) -> Image:
+    directory = scope.directory / "build"
+    directory.mkdir(parents=True, exist_ok=True)
+    around = _surroundings(request, base, directory, scope)
+    manifest = directory / "manifest.json"
+    template = directory / "packer.json"
+    document = effective_template(
+        request.template,
+        qemu_builder(request.template, around),
+        locate=locate(request),
+        manifest=manifest,
+        last_provisioners=(clean_provisioner(around),),
+    )
+    write_atomic(template, json.dumps(document, indent=2) + "\n", mode=0o600)
+    scope.progress("packer validate")
+    validate_template(template, scope, {})
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, around.output_directory, ignore_errors=True)
+        stack.callback(shutil.rmtree, directory / "packer_cache", ignore_errors=True)
+        disk = scope.resource("disk", "packer-output", path=str(around.output_directory))
+        owned = stack.enter_context(disk)
+        stack.callback(owned.ended)
+        scope.progress("packer build")
+        entry = build_template(template, manifest, scope, {})
+        finished = images.prepare() / f"{key}.qcow2"
+        stack.callback(finished.unlink, missing_ok=True)
+        scope.progress("compressing the image")
+        convert(_built_disk(entry, around), finished, cancellation=scope.cancellation)
+        return images.add(key, finished, _record(entry))
+
+
+def _surroundings(
+    request: BuildRequest, base: BaseImage, directory: Path, scope: RunScope
+) -> QemuSurroundings:
+    identity = build_identity(scope)
+    user = str(request.template.builder.get("ssh_username") or "root")
+    seed = identity.seed(user, MAC, directory / "seed")
+    acceleration = probe(scope.settings, scope.cancellation)
+    script = directory / SCRIPT_NAME
+    write_atomic(script, clean_script())
+    # Packer takes the format of a disk from the file's extension.
+    named = directory / f"base.{base.format}"
+    named.unlink(missing_ok=True)
+    named.symlink_to(base.path)
+    return QemuSurroundings(
+        base=named,
+        base_sha256=base.digest,
+        accelerator=acceleration.accelerator,
+        cpu=acceleration.cpu_model,
+        private_key=identity.ssh.private_key,
+        seed_iso=seed.iso,
+        seed_fw_cfg=seed.fw_cfg,
+        output_directory=directory / "output",
+        clean_script=script,
+        clean_variable=key_variable(identity.public_key),
+    )
+
+
+def _built_disk(entry: Mapping[str, Any], around: QemuSurroundings) -> Path:
+    files = [around.output_directory / Path(item["name"]).name for item in entry["files"] or []]
+    present = [file for file in files if file.is_file()]
+    if not present:
+        raise BuildFailed("Packer's manifest names no disk image.", details=str(entry))
+    return max(present, key=lambda file: file.stat().st_size)
+
+
+def _record(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The entry without paths of this machine and without what later Packers add."""
+    names = ("name", "builder_type", "build_time", "packer_run_uuid")
+    return {**{name: entry[name] for name in names}, "files": None, "artifact_id": ""}

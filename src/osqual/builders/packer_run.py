@@ -1,0 +1,122 @@
+"""Running stock Packer on an effective template: validate, build as a job, read its manifest.
+
+Knows nothing about platforms; what to build is in the template.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from osqual.errors import BuildFailed, CommandFailed, InvalidInput
+from osqual.events import EventKind
+from osqual.process import POLL_S, Job, JobState, run, tail
+from osqual.scope import RunScope
+
+VALIDATE_TIMEOUT_S = 120.0
+# Packer ends its machine and removes its files when it is interrupted; that may take a while.
+GRACE_S = 120.0
+TAIL_LINES = 30
+
+_NO_PLUGIN = ("is unknown by Packer", "unknown builder", "builder type not found")
+
+
+def validate_template(template: Path, scope: RunScope, env: Mapping[str, str]) -> None:
+    """`packer validate`. Raises InvalidInput with Packer's own words."""
+    try:
+        run(
+            ["packer", "validate", str(template)],
+            cwd=template.parent,
+            env=_environment(template.parent, env),
+            timeout_s=VALIDATE_TIMEOUT_S,
+            cancellation=scope.cancellation,
+        )
+    except CommandFailed as error:
+        raise InvalidInput(
+            "Packer does not accept the template.",
+            details=error.details,
+            resolution=_resolution(error.details, "correct the template"),
+        ) from error
+
+
+def build_template(
+    template: Path, manifest: Path, scope: RunScope, env: Mapping[str, str]
+) -> Mapping[str, Any]:
+    """`packer build`, followed live; returns the manifest's entry. Raises BuildFailed.
+
+    Interrupted, Packer is asked to end its machine, and waited for.
+    """
+    with scope.resource("job", "packer", directory=str(template.parent / "packer")) as owned:
+        job = Job.start(
+            template.parent / "packer",
+            ["packer", "build", "-color=false", str(template)],
+            cwd=template.parent,
+            env=_environment(template.parent, env),
+        )
+        owned.created(str(job.pid))
+        try:
+            _follow(job, scope)
+        except BaseException:
+            job.end(grace_s=GRACE_S)
+            owned.ended()
+            raise
+        status = job.exit_status
+    if status != 0:
+        words = tail(job.stdout.read_text(errors="replace"), TAIL_LINES)
+        raise BuildFailed(
+            f"Packer failed with exit status {status}.",
+            details=f"{words}\n(all of it: {job.stdout})",
+            resolution=_resolution(words, "correct the template or its scripts"),
+        )
+    return _last_build(manifest)
+
+
+def _environment(directory: Path, env: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "PACKER_CACHE_DIR": str(directory / "packer_cache"),
+        "PACKER_LOG": "1",
+        "PACKER_LOG_PATH": str(directory / "packer.log"),
+        "CHECKPOINT_DISABLE": "1",  # no version check over the network
+        **env,
+    }
+
+
+def _follow(job: Job, scope: RunScope) -> None:
+    """Hand over Packer's lines until it ends. Raises what the token raises."""
+    with job.stdout.open("rb") as stream:
+        rest = b""
+        while True:
+            ended = job.state() is not JobState.RUNNING
+            rest += stream.read()
+            *lines, rest = rest.split(b"\n")
+            for line in lines:
+                text = line.decode(errors="replace").rstrip()
+                scope.emit(EventKind.OUTPUT, text, source="packer")
+            if ended:
+                return
+            scope.cancellation.sleep(POLL_S * 4)
+
+
+def _last_build(manifest: Path) -> Mapping[str, Any]:
+    try:
+        document = json.loads(manifest.read_text(encoding="utf-8"))
+        builds = document["builds"]
+        last: Mapping[str, Any] = next(
+            build
+            for build in reversed(builds)
+            if build["packer_run_uuid"] == document["last_run_uuid"]
+        )
+    except (OSError, ValueError, KeyError, StopIteration) as error:
+        raise BuildFailed(
+            "Packer left no manifest that can be read.", details=f"{manifest}: {error}"
+        ) from error
+    return last
+
+
+def _resolution(words: str, otherwise: str) -> str:
+    if any(phrase in words for phrase in _NO_PLUGIN):
+        return (
+            "Packer 1.10 and later ship without builders: install it with `packer plugins install "
+            "github.com/hashicorp/qemu`"
+        )
+    return otherwise
