@@ -145,6 +145,9 @@ def boot(shape: MachineShape, disk: Path, directory: Path, scope: RunScope) -> B
     try:
         build.machine.wait_ready(options.ssh_timeout_s, build.vm.check)
         scope.cancellation.sleep(options.pause_before_connecting)
+        # Timers would start package work of their own in the middle of a build, all the more after
+        # a restore, when the clock jumps. This lasts until the next boot and leaves no trace.
+        build.machine.run(["systemctl", "stop", "*.timer"], sudo=build.sudo, check=False)
     except BaseException:
         end(build)
         raise

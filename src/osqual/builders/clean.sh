@@ -11,14 +11,12 @@ has() { command -v "$1" >/dev/null 2>&1; }
 
 # Services that would write their state again while the machine is going down.
 if has systemctl; then
-    for unit in systemd-random-seed systemd-update-utmp systemd-timesyncd chrony chronyd rsyslog; do
-        systemctl stop "$unit.service" 2>/dev/null
-    done
+    systemctl stop systemd-random-seed.service systemd-update-utmp.service \
+        systemd-timesyncd.service chrony.service chronyd.service rsyslog.service 2>/dev/null
     journalctl --relinquish-var >/dev/null 2>&1 || systemctl stop systemd-journald 2>/dev/null
 fi
 
 # First-boot state: the next boot is a first boot again.
-if has cloud-init; then cloud-init clean --logs >/dev/null 2>&1; fi
 rm -f /var/lib/osqual/identity /var/lib/osqual/identity.new
 if [ -f /etc/hosts ]; then
     sed -i '/^# osqual-seed begin$/,/^# osqual-seed end$/d' /etc/hosts
@@ -52,13 +50,15 @@ rm -rf /var/log/journal/*
 find /var/log -type f \( -name '*.gz' -o -name '*.xz' -o -name '*.old' -o -name '*.[0-9]' \) \
     -exec rm -f {} +
 find /var/log -type f -exec sh -c 'for file; do : >"$file"; done' sh {} +
+# Empty would not do: a login's end is appended to it. It is made again at boot.
+rm -f /var/log/wtmp
 rm -f /root/.*_history /home/*/.*_history /root/.lesshst /home/*/.lesshst /root/.viminfo \
     /home/*/.viminfo /root/.wget-hsts /home/*/.wget-hsts /root/.sudo_as_admin_successful \
     /home/*/.sudo_as_admin_successful
 rm -rf /root/.ansible /home/*/.ansible /root/.cache/pip
 if has apt-get; then
-    apt-get clean
-    rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
+    rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb \
+        /var/cache/apt/archives/partial/*
 fi
 rm -rf /var/cache/dnf/* /var/cache/yum/* /var/cache/zypp/packages/* /var/cache/ldconfig/aux-cache
 find /tmp /var/tmp -xdev -mindepth 1 -delete 2>/dev/null

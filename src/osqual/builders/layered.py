@@ -4,6 +4,7 @@ Nothing changed: the finished image is found and no machine starts. docs/adr/000
 """
 
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Sequence
@@ -38,7 +39,8 @@ from osqual.model import Image
 from osqual.process import find_program, format_command, tail, write_atomic
 from osqual.qemu.acceleration import probe
 from osqual.qemu.disk import convert, create_overlay
-from osqual.scope import RunScope
+from osqual.qemu.failure import VmFailed
+from osqual.scope import OwnedResource, RunScope
 
 NAME = "layered"
 CLEAN_TIMEOUT_S = 600.0
@@ -168,8 +170,9 @@ class _Build:
         with ExitStack() as stack:
             disk = self.scope.resource("disk", "build-disk", path=str(self.last_disk))
             owned = stack.enter_context(disk)
-            stack.callback(self._discard_disk)
+            stack.callback(self._discard_disk, owned)
             stack.callback(self._drop_draft)
+            stack.callback(self._discard_seed)
             position, build = self._start(shape, stack)
             stack.callback(self._end, build)
             try:
@@ -183,7 +186,6 @@ class _Build:
             last = self.draft.disk if self.draft else self.last_disk
             convert(last, finished, cancellation=self.scope.cancellation)
             image = images.add(key, finished, self._record())
-            owned.ended()
         self.scope.progress(f"built in {time.monotonic() - started:.0f} s")
         return image
 
@@ -272,7 +274,14 @@ class _Build:
         hold.callback(draft.drop)
         with hold:
             ram = draft.ram if self.scope.settings.qemu.layers == "ram" else None
-            build.checkpoint(self._begin(position + 1), ram)
+            try:
+                build.checkpoint(self._begin(position + 1), ram)
+            except VmFailed as error:
+                error.resolution = (
+                    f"free space in {self.store.directory} (`osqual cache prune`), or set "
+                    "qemu.layers to off"
+                )
+                raise
             draft.finish(title=title, backing=self.backing)
             self.backing = draft.disk
         self.scope.progress(f"kept as a layer: {title}", layer=draft.key)
@@ -347,24 +356,25 @@ class _Build:
             console = tail(build.vm.console_tail(), 1)
             self.scope.emit(EventKind.RESOURCE, "the build machine has ended", console=console)
 
-    def _discard_disk(self) -> None:
+    def _discard_disk(self, owned: OwnedResource) -> None:
         if not self.kept:
             self.last_disk.unlink(missing_ok=True)
+            owned.ended()
+
+    def _discard_seed(self) -> None:
+        """It holds a private key; a machine that is kept has read it already."""
+        shutil.rmtree(self.directory / "seed", ignore_errors=True)
 
     def _record(self) -> dict[str, object]:
-        return build_record(self.inputs.options.build_name)
-
-
-def build_record(name: str) -> dict[str, object]:
-    """A build of now as an entry of Packer's manifest; the store adds the artifact's id."""
-    return {
-        "name": name,
-        "builder_type": "qemu",
-        "build_time": int(time.time()),
-        "files": None,
-        "artifact_id": "",
-        "packer_run_uuid": str(uuid.uuid4()),
-    }
+        """This build as an entry of Packer's manifest; the store adds the artifact's id."""
+        return {
+            "name": self.inputs.options.build_name,
+            "builder_type": "qemu",
+            "build_time": int(time.time()),
+            "files": None,
+            "artifact_id": "",
+            "packer_run_uuid": str(uuid.uuid4()),
+        }
 
 
 def describe(provisioner: Provisioner) -> str:

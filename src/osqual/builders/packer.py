@@ -134,14 +134,14 @@ def _build(
         last_provisioners=(clean_provisioner(around),),
     )
     write_atomic(template, json.dumps(document, indent=2) + "\n", mode=0o600)
-    scope.progress("packer validate")
-    validate_template(template, scope, {})
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, around.output_directory, ignore_errors=True)
-        stack.callback(shutil.rmtree, directory / "packer_cache", ignore_errors=True)
         disk = scope.resource("disk", "packer-output", path=str(around.output_directory))
-        owned = stack.enter_context(disk)
-        stack.callback(owned.ended)
+        stack.callback(stack.enter_context(disk).ended)
+        stack.callback(around.base.unlink, missing_ok=True)
+        for name in ("seed", "output", "packer_cache"):
+            stack.callback(shutil.rmtree, directory / name, ignore_errors=True)
+        scope.progress("packer validate")
+        validate_template(template, scope, {})
         scope.progress("packer build")
         entry = build_template(template, manifest, scope, {})
         finished = images.prepare() / f"{key}.qcow2"

@@ -63,7 +63,14 @@ class Workshop:
     @property
     def packer_variables(self) -> Mapping[str, str]:
         """What Packer puts into the environment of every script."""
-        return {"PACKER_BUILDER_TYPE": "qemu", "PACKER_BUILD_NAME": self.build_name}
+        return {
+            "PACKER_BUILDER_TYPE": "qemu",
+            "PACKER_BUILD_NAME": self.build_name,
+            # No file server runs; Packer says so like this.
+            "PACKER_HTTP_ADDR": "10.0.2.2:0",
+            "PACKER_HTTP_IP": "10.0.2.2",
+            "PACKER_HTTP_PORT": "0",
+        }
 
 
 def run_provisioner(provisioner: Provisioner, number: int, shop: Workshop, scope: RunScope) -> None:
