@@ -31,14 +31,24 @@ def read_document(root: Path, source: str) -> str:
     Anything but a regular file inside of the root is refused before it is read: a link may lead
     out of it, and a pipe would block. Raises InvalidFile.
     """
+    return decode(read_bytes(root, source), source)
+
+
+def read_bytes(root: Path, source: str, limit: int = MAX_BYTES) -> bytes:
+    """The bytes of a file, under the conditions of `read_document`. Raises InvalidFile."""
     descriptor = _open_inside(root, source)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)  # before a stream is made of it: of a directory that fails
+        raise InvalidFile(source, "is not a regular file")
     with os.fdopen(descriptor, "rb") as stream:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise InvalidFile(source, "is not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise InvalidFile(source, f"is {status.st_size} bytes; the limit is {MAX_BYTES}")
-        data = stream.read(MAX_BYTES + 1)
+        if status.st_size > limit:
+            raise InvalidFile(source, f"is {status.st_size} bytes; the limit is {limit}")
+        return stream.read(limit + 1)
+
+
+def decode(data: bytes, source: str) -> str:
+    """The text of a document's bytes. Raises InvalidFile with the line that is not UTF-8."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -10,6 +10,7 @@ from osqual.errors import UsageError
 from osqual.process import Completed, run
 
 _ENVIRONMENT = {"GIT_OPTIONAL_LOCKS": "0", "GIT_PAGER": "cat", "LC_ALL": "C.UTF-8"}
+_PATHS_AT_ONCE = 500
 _LINK_MODE, _SUBMODULE_MODE = "120000", "160000"
 
 
@@ -78,6 +79,28 @@ class GitTree:
         untracked = self._git("ls-files", "--others", "--exclude-standard", "-z")
         return frozenset(filter(None, (diff.stdout + untracked.stdout).split("\0")))
 
+    def uncommitted(self, paths: Sequence[str]) -> tuple[str, ...]:
+        """Those of the files whose content is in no commit: changed, staged, new or ignored."""
+        prefix = self._git("rev-parse", "--show-prefix").stdout.strip("\n")
+        found: set[str] = set()
+        for start in range(0, len(paths), _PATHS_AT_ONCE):
+            status = self._git(
+                "--literal-pathspecs",
+                "status",
+                "--porcelain=v1",
+                "-z",
+                "--no-renames",
+                "--untracked-files=all",
+                "--ignored=matching",
+                "--",
+                *paths[start : start + _PATHS_AT_ONCE],
+            )
+            found.update(entry[3:] for entry in status.stdout.split("\0") if entry)
+        places = {path: prefix + path for path in paths}
+        return tuple(
+            path for path, place in places.items() if any(p in found for p in _above(place))
+        )
+
     def files_at(self, commit: str) -> Mapping[str, Blob]:
         """Every file of the catalogue as it was in a commit."""
         prefix = self._git("rev-parse", "--show-prefix").stdout.strip("\n")
@@ -142,6 +165,12 @@ class GitTree:
             stdout=stdout,
             check=check,
         )
+
+
+def _above(path: str) -> list[str]:
+    """The path, and each directory above it as git names a whole one that is ignored."""
+    parts = path.split("/")
+    return [path, *("/".join(parts[:count]) + "/" for count in range(1, len(parts)))]
 
 
 def _parse_batch(data: bytes) -> list[bytes | None]:

@@ -1,0 +1,1 @@
+"""Changing a catalogue: planned file changes, and everything that plans them."""

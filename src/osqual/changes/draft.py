@@ -1,0 +1,145 @@
+"""Files as they are going to be: planned changes as values, over what is on disk."""
+
+import posixpath
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from osqual.documents import decode, read_bytes
+from osqual.errors import InvalidFile, UsageError
+
+# Scripts and whatever they upload may be large; more than this does not belong in a catalogue.
+MAX_BYTES = 64 * 1024 * 1024
+EXECUTABLE, PLAIN = 0o755, 0o644
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileChange:
+    """One file before and after, by its path relative to the root; None: there is none.
+
+    `executable` is the permission afterwards. `copied_from` names the file that a new one was
+    made from, so that its difference from that can be shown.
+    """
+
+    path: str
+    before: bytes | None
+    after: bytes | None
+    executable: bool = False
+    copied_from: str | None = None
+    original: bytes | None = None
+    """The content of `copied_from`."""
+
+
+class Draft:
+    """What files hold once the planned writes are made. Nothing touches the disk but reads."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._planned: dict[str, FileChange] = {}
+
+    def read(self, path: str) -> bytes | None:
+        """The planned content, or what is on disk; None when there is no file. InvalidFile."""
+        if path in self._planned:
+            return self._planned[path].after
+        return self._on_disk(path)
+
+    def read_text(self, path: str) -> str | None:
+        """The content as UTF-8 text. Raises InvalidFile."""
+        data = self.read(path)
+        return None if data is None else decode(data, path)
+
+    def exists(self, path: str) -> bool:
+        """Whether something will be there: a file, or on disk also anything else."""
+        if path in self._planned:
+            return self._planned[path].after is not None
+        return _status(self.root / path) is not None
+
+    def write(
+        self,
+        path: str,
+        content: bytes | str,
+        *,
+        copied_from: str | None = None,
+        executable: bool | None = None,
+    ) -> None:
+        """Plan a file's content; its permission stays, or is that of `copied_from`.
+
+        Raises UsageError for a path that does not stay in the root.
+        """
+        check_path(path)
+        data = content.encode() if isinstance(content, str) else content
+        if executable is None:
+            executable = self.is_executable(copied_from if copied_from else path)
+        self._planned[path] = FileChange(
+            path=path,
+            before=self._before(path),
+            after=data,
+            executable=executable,
+            copied_from=copied_from,
+            original=self.read(copied_from) if copied_from else None,
+        )
+
+    def remove(self, path: str) -> None:
+        """Plan that a file goes away."""
+        check_path(path)
+        self._planned[path] = FileChange(path=path, before=self._before(path), after=None)
+
+    def is_executable(self, path: str) -> bool:
+        """Whether the owner may execute the file."""
+        if path in self._planned:
+            return self._planned[path].executable
+        status = _status(self.root / path)
+        return status is not None and bool(status & stat.S_IXUSR)
+
+    def changes(self) -> tuple[FileChange, ...]:
+        """Every planned change that changes something, sorted by path."""
+        return tuple(
+            self._planned[path]
+            for path in sorted(self._planned)
+            if self._planned[path].before != self._planned[path].after
+        )
+
+    def _before(self, path: str) -> bytes | None:
+        if path in self._planned:
+            return self._planned[path].before
+        return self._on_disk(path)
+
+    def _on_disk(self, path: str) -> bytes | None:
+        if _status(self.root / path, follow=False) is None:
+            return None
+        return read_bytes(self.root, path, MAX_BYTES)
+
+
+def _status(path: Path, *, follow: bool = True) -> int | None:
+    try:
+        return (path.stat() if follow else path.lstat()).st_mode
+    except OSError:
+        return None
+
+
+def check_path(path: str) -> None:
+    """Refuse a path that is not relative, not normal, or leads into git's own directory."""
+    parts = path.split("/")
+    if (
+        "\0" in path
+        or path != posixpath.normpath(path)
+        or parts[0] in ("", ".", "..")
+        or any(part.lower() == ".git" for part in parts)
+    ):
+        raise UsageError(
+            f"{path!r} is not a place in the catalogue, so nothing is written there.",
+            resolution="name a path below the catalogue's root",
+        )
+
+
+def inside(path: str, directory: str) -> bool:
+    """Whether a path is the directory or lies below it; the root is the empty path."""
+    return directory in ("", path) or path.startswith(f"{directory}/")
+
+
+def join(directory: str, name: str) -> str:
+    """A path below a directory, in normal form; InvalidFile when it leads out of the root."""
+    path = posixpath.normpath(posixpath.join(directory, name))
+    if name.startswith("/") or path == ".." or path.startswith("../"):
+        raise InvalidFile(directory or ".", f"{name!r} leads out of the catalogue")
+    return path
