@@ -56,11 +56,15 @@ class BaseCache:
         """The record of a key."""
         return self.directory / "references" / f"{key_name(key)}.json"
 
+    def lock_path(self, name: str) -> Path:
+        """The lock file of a key, by its file name."""
+        return self.directory / "locks" / f"{name}.lock"
+
     @contextmanager
     def lock(self, key: str, scope: RunScope) -> Iterator[None]:
         """Hold the key's lock; others that want the same base wait, and can be cancelled."""
         self.prepare()
-        lock = FileLock(self.directory / "locks" / f"{key_name(key)}.lock")
+        lock = FileLock(self.lock_path(key_name(key)))
         told = False
         while True:
             try:
