@@ -284,6 +284,7 @@ def build_request(context: RunContext) -> BuildRequest:
         template=inputs.template,
         recipe=inputs.recipe,
         base_images=inputs.base_images,
+        base_directory=inputs.files["base_images"].parent if inputs.base_images else None,
         find_file=inputs.find_file,
         cold=context.options.cold,
         keep_on_failure=context.options.keep is not KeepPolicy.NEVER,
