@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "recipes": ("Ask", "recipes:recipes", "Recipes and the configurations that share them."),
     "ancestry": ("Ask", "ancestry:ancestry", "What derives from an image."),
     "history": ("Ask", "history:history", "Every build of a configuration and what changed."),
+    "mutes": ("Ask", "mutes:mutes", "Every muted test: where, why, since when."),
     "plan": ("Ask", "plan:plan", "What would run, and why."),
     "schema": ("Tools", "schema:schema", "JSON Schema of the files that people write."),
     "cache": ("Tools", "cache:cache", "Show and prune base images and layers."),
