@@ -110,7 +110,7 @@ def load_yaml(text: str, source: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = " ".join(filter(None, (error.context, error.problem)))
-        line = mark.line + 1 if mark else 0
+        line = min(mark.line + 1, text.count("\n") + 1) if mark else 0  # may be past the end
         raise InvalidFile(source, f"not valid YAML: {problem}", line=line) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         brief = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -173,13 +173,13 @@ def is_recipe_input(name: str) -> bool:
     return name in ("base", "template") or name.startswith(("file:", "executable:"))
 
 
-_WORDS: Mapping[str, str] = {
-    "base": "the base image moved",
-    "template": "the template changed",
-    "profile": "the cluster profile changed",
-    "config": "the publish and test configuration changed",
-    "setup": "setup.sh changed",
-    "product": "the product definition changed",
+_NOUNS: Mapping[str, str] = {
+    "base": "the base image",
+    "template": "the template",
+    "profile": "the cluster profile",
+    "config": "the publish and test configuration",
+    "setup": "the setup script",
+    "product": "the product definition",
 }
 
 
@@ -192,18 +192,20 @@ def changes_between(
 
 
 def _importance(name: str) -> tuple[int, str]:
-    order = list(_WORDS)
-    return (order.index(name) if name in order[:2] else 2 if ":" in name else 3, name)
+    first = ["base", "template"]
+    return (first.index(name) if name in first else 2 if ":" in name else 3, name)
 
 
 def _words(name: str, old: Mapping[str, str], new: Mapping[str, str]) -> str:
     kind, _, file = name.partition(":")
+    noun = file or _NOUNS.get(name, name)
     if kind == "executable":
-        return f"{file} is {'now' if name in new else 'no longer'} executable"
-    if not file and name in old and name in new:
-        return _WORDS.get(name, f"{name} changed")
-    how = "changed" if name in old and name in new else "is new" if name in new else "is gone"
-    return f"{file or name} {how}"
+        return f"{noun} is {'now' if name in new else 'no longer'} executable"
+    if name not in old:
+        return f"{noun} is new"
+    if name not in new:
+        return f"{noun} is gone"
+    return f"{noun} {'moved' if name == 'base' else 'changed'}"
 
 
 @dataclass(kw_only=True)
@@ -257,7 +259,7 @@ class _Change:
             return (f"since {self.since}: {', '.join(files)}",)
         product = self.product_paths(item)
         if product is not None and any(f"{file}/".startswith(f"{product}/") for file in files):
-            return (f"since {self.since}: {_WORDS['product']}",)
+            return (f"since {self.since}: {_NOUNS['product']} changed",)
         names = self.catalogue.conventions.files
         if not any((past.root / parent / names.template).exists() for parent in upwards(item.path)):
             return (f"new since {self.since}",)

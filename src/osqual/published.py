@@ -129,6 +129,9 @@ def parse_record(text: str, source: str) -> Record:
     recipe = data.get("recipe", {})
     if not isinstance(recipe, dict):
         raise broken("recipe", "must be an object")
+    reasons = data.get("reasons", [])
+    if not isinstance(reasons, list):
+        raise broken("reasons", "must be a list")
     return Record(
         verdict=verdict,
         ended_at=str(data.get("ended_at", "")),
@@ -137,6 +140,6 @@ def parse_record(text: str, source: str) -> Record:
         recipe_digest=str(recipe.get("digest", "")),
         recipe_inputs=texts(recipe.get("inputs", {}), "recipe.inputs"),
         inputs=texts(data.get("inputs", {}), "inputs"),
-        reasons=tuple(map(str, data.get("reasons") or ())),
+        reasons=tuple(map(str, reasons)),
         configuration=str(data.get("configuration", "")),
     )
