@@ -78,6 +78,7 @@ def not_runnable(suite: Suite) -> str:
 
 
 def _environment(request: SuiteRequest, junit: Path, scope: RunScope) -> dict[str, str]:
+    request.directory.mkdir(parents=True, exist_ok=True)
     config = request.directory / "ssh_config"
     write_atomic(config, ssh_config(request.cluster, socket_directory(scope)))
     return suite_job.clean_environment(

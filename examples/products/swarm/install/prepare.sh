@@ -1,0 +1,29 @@
+#!/bin/sh
+# On every node: the engine answers, and the container image that the tests use is there. It is made
+# from the node's own busybox, so no registry is needed, and it is the same, to the id, on every node
+# that has the same busybox.
+set -eu
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+mkdir -p root/bin root/etc root/tmp root/var/www
+cp /bin/busybox root/bin/busybox
+chroot root /bin/busybox --install -s /bin
+echo 'root:x:0:0:root:/:/bin/sh' >root/etc/passwd
+chmod 1777 root/tmp
+tar -C root --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf layer.tar .
+
+digest=$(sha256sum layer.tar | cut -d' ' -f1)
+cat >config.json <<END
+{"architecture": "$(dpkg --print-architecture)", "os": "linux", "created": "1970-01-01T00:00:00Z",
+ "config": {"Cmd": ["sh"], "Env": ["PATH=/bin"]},
+ "rootfs": {"type": "layers", "diff_ids": ["sha256:$digest"]}}
+END
+# Two names for one content are enough for updates: what differs is the name.
+cat >manifest.json <<END
+[{"Config": "config.json", "Layers": ["layer.tar"],
+  "RepoTags": ["osqual/busybox:1", "osqual/busybox:2"]}]
+END
+tar -c manifest.json config.json layer.tar | docker load
