@@ -12,9 +12,10 @@ from pathlib import Path
 from osqual.builders.locks import wait_for
 from osqual.machine import known_hosts_line
 from osqual.model import SshIdentity
-from osqual.process import run, write_atomic
+from osqual.process import write_atomic
 from osqual.qemu.seed import NodeIdentity, Seed, write_seed
 from osqual.scope import RunScope
+from osqual.ssh_keys import make_key_pair
 
 NODE_NAME = "osqual-build"
 
@@ -84,8 +85,7 @@ def _make(directory: Path, scope: RunScope) -> None:
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True, mode=0o700)
     directory.chmod(0o700)  # whatever the umask made of it
-    for name, comment in ((_USER_KEY, "osqual-build"), (_HOST_KEY, "osqual-build-host")):
-        argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment]
-        run([*argv, "-f", str(directory / name)], cancellation=scope.cancellation)
+    for name in (_USER_KEY, _HOST_KEY):
+        make_key_pair(directory / name, NODE_NAME, scope.cancellation)
     host = (directory / f"{_HOST_KEY}.pub").read_text(encoding="utf-8")
     write_atomic(directory / "known_hosts", known_hosts_line(NODE_NAME, host), mode=0o600)
