@@ -10,7 +10,6 @@ from osqual.bases.cache import BaseCache, digest_file
 from osqual.bases.image import BaseImage
 from osqual.bases.inspect import inspect_disk
 from osqual.bases.reference import DownloadReference
-from osqual.cancellation import Cancellation
 from osqual.errors import InfrastructureError, InvalidInput
 from osqual.scope import RunScope
 
@@ -22,7 +21,12 @@ TIMEOUT = httpx.Timeout(20.0, read=15.0)
 
 
 def download(
-    reference: DownloadReference, key: str, cache: BaseCache, scope: RunScope
+    reference: DownloadReference,
+    key: str,
+    cache: BaseCache,
+    scope: RunScope,
+    *,
+    pause_s: float = PAUSE_S,
 ) -> BaseImage:
     """Fetch the image into the cache; the caller holds the key's lock.
 
@@ -31,14 +35,14 @@ def download(
     """
     part = cache.partial(key).with_suffix(".part")
     resumed = part.exists()
-    _fetch(reference, part, scope)
-    digest = _check(reference, part, scope.cancellation)
+    _fetch(reference, part, scope, pause_s)
+    digest = digest_file(part, scope.cancellation)
     if digest != reference.sha256 and resumed:
         # The remains may be of another file; the whole one deserves a chance.
         part.unlink()
         scope.warn(f"what was left of {reference.url} does not fit; fetching it anew")
-        _fetch(reference, part, scope)
-        digest = _check(reference, part, scope.cancellation)
+        _fetch(reference, part, scope, pause_s)
+        digest = digest_file(part, scope.cancellation)
     if digest != reference.sha256:
         part.unlink()
         raise InvalidInput(
@@ -63,11 +67,7 @@ def download(
     return cache.add(key, part, image)
 
 
-def _check(reference: DownloadReference, part: Path, cancellation: Cancellation) -> str:
-    return digest_file(part, cancellation)
-
-
-def _fetch(reference: DownloadReference, part: Path, scope: RunScope) -> None:
+def _fetch(reference: DownloadReference, part: Path, scope: RunScope, pause_s: float) -> None:
     """Bring the part file to its full length."""
     idle = 0
     with httpx.Client(timeout=TIMEOUT, follow_redirects=True) as client:
@@ -95,7 +95,7 @@ def _fetch(reference: DownloadReference, part: Path, scope: RunScope) -> None:
                     "continued next time",
                 )
             scope.warn(f"fetching {reference.url} was cut off ({problem}); continuing")
-            scope.cancellation.sleep(PAUSE_S * 2**idle)
+            scope.cancellation.sleep(pause_s * 2**idle)
 
 
 def _fetch_once(
@@ -114,7 +114,7 @@ def _fetch_once(
         total = done + int(length) if length and length.isdigit() else None
         reported = 0.0
         with part.open("ab" if continued else "wb") as stream:
-            for chunk in response.iter_bytes(1 << 18):
+            for chunk in response.iter_raw():
                 stream.write(chunk)
                 done += len(chunk)
                 scope.cancellation.check()

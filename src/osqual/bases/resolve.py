@@ -13,6 +13,7 @@ from osqual.bases.reference import (
     FileReference,
     parse_reference,
 )
+from osqual.errors import InfrastructureError
 from osqual.scope import RunScope
 from osqual.settings import Settings
 
@@ -36,11 +37,23 @@ def resolve_base(
     with cache.lock(key, scope):
         # Another process may have made it while this one waited.
         found = None if refresh else cache.find(key)
-        if found is not None:
-            return found
-        if isinstance(parsed, DebianReference):
-            return build_debian(parsed, key, cache, scope)
-        return download(parsed, key, cache, scope)
+        try:
+            return found or _make(parsed, key, cache, scope)
+        except OSError as error:
+            raise InfrastructureError(
+                f"The base image {reference} could not be put into the cache.",
+                details=str(error),
+                resolution=f"make room or correct the permissions of {cache.root}: "
+                "`osqual cache prune`, or OSQUAL_CACHE_DIR",
+            ) from error
+
+
+def _make(
+    parsed: DebianReference | DownloadReference, key: str, cache: BaseCache, scope: RunScope
+) -> BaseImage:
+    if isinstance(parsed, DebianReference):
+        return build_debian(parsed, key, cache, scope)
+    return download(parsed, key, cache, scope)
 
 
 def cached_base(reference: str, *, relative_to: Path, settings: Settings) -> BaseImage | None:

@@ -59,7 +59,7 @@ def show(*, as_json: bool) -> None:
     "unused_for_s",
     callback=_age,
     metavar="AGE",
-    help=f"Remove what was not used for so long: 90m, 12h, 30d, 2w.  [default: {DEFAULT_AGE_DAYS}d]",
+    help=f"Remove what was unused for so long: 90m, 12h, 2w.  [default: {DEFAULT_AGE_DAYS}d]",
 )
 @click.option("--all", "everything", is_flag=True, help="Remove all that is not in use.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")

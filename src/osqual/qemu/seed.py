@@ -7,6 +7,7 @@ are always attached; a guest takes the one it knows.
 import hashlib
 import io
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +16,19 @@ from typing import Any
 import pycdlib
 import yaml
 
+from osqual.errors import InvalidInput
 from osqual.process import write_atomic
 
 VOLUME_ID = "cidata"
 """The label by which cloud-init finds a NoCloud seed."""
 FW_CFG_PREFIX = "opt/osqual/"
+
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
+_ADDRESS = re.compile(r"[0-9A-Fa-f:.]+")
+_NETWORK = re.compile(rf"{_ADDRESS.pattern}/[0-9]+")
+_KEY = re.compile(r"[^\s]+ [^\s]+( [^\r\n]*)?")
 
 # Replaces our block in /etc/hosts by the lines it is given.
 _HOSTS_SCRIPT = """\
@@ -63,7 +72,11 @@ class Seed:
 
 
 def write_seed(directory: Path, identity: NodeIdentity) -> Seed:
-    """Write both forms into `directory`; the files hold a private key and are the owner's only."""
+    """Write both forms into `directory`; the files hold a private key and are the owner's only.
+
+    Raises InvalidInput for an identity that no machine can have.
+    """
+    _check(identity)
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     iso = directory / "seed.iso"
     write_atomic(iso, _iso(_no_cloud(identity)), mode=0o600)
@@ -73,6 +86,25 @@ def write_seed(directory: Path, identity: NodeIdentity) -> Seed:
         write_atomic(path, content, mode=0o600)
         fw_cfg[FW_CFG_PREFIX + name] = path
     return Seed(iso=iso, fw_cfg=fw_cfg)
+
+
+def _check(identity: NodeIdentity) -> None:
+    """Each value stands in one line of a file that a guest obeys as root."""
+    macs = [network.mac for network in identity.networks]
+    macs += [identity.outside_mac] if identity.outside_mac else []
+    keys = [identity.authorized_key.strip(), identity.host_public_key.strip()]
+    cases = (
+        ("host name", _NAME, [identity.hostname, *identity.hosts]),
+        ("user name", _USER, [identity.user]),
+        ("MAC address", _MAC, macs),
+        ("ssh key", _KEY, keys),
+        ("address", _ADDRESS, [*identity.hosts.values()]),
+        ("address", _NETWORK, [network.address_cidr for network in identity.networks]),
+    )
+    for what, pattern, values in cases:
+        for value in values:
+            if not pattern.fullmatch(value):
+                raise InvalidInput(f"{value!r} cannot be the {what} of a machine.")
 
 
 def _fw_cfg(identity: NodeIdentity) -> dict[str, str]:

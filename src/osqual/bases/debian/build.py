@@ -49,32 +49,39 @@ def build_debian(
     find_program("mmdebstrap")
     find_program("qemu-img")
     work = cache.partial(key)
-    job = _left_behind(work) or _start(reference, work, scope)
     try:
-        with scope.resource("job", f"base {reference.text}", directory=str(job.directory)) as owned:
-            owned.created(str(job.pid))
-            scope.progress(f"making the base image {reference.text} from Debian's mirror")
-            status = job.wait(scope.cancellation)
-            owned.ended()
-        if status != 0:
-            raise explain_failure(reference, job)
+        job = _left_behind(work) or _start(reference, work, scope)
+        _wait(job, reference, scope)
         return _import(reference, key, work, cache, scope)
     except OsqualError:
-        _keep_log(reference, job, scope)
+        _keep_log(reference, work, scope)
         raise
     finally:
-        if job.state() is not JobState.RUNNING:
-            shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _left_behind(work: Path) -> Job | None:
     job = Job(work / "job")
-    if (job.directory / "job.json").exists() and (
-        job.state() is JobState.RUNNING or job.exit_status == 0
-    ):
-        return job
+    if (job.directory / "job.json").exists():
+        whole = all((work / name).exists() for name in _RESULTS)
+        if job.state() is JobState.RUNNING or (job.exit_status == 0 and whole):
+            return job
     shutil.rmtree(work, ignore_errors=True)
     return None
+
+
+def _wait(job: Job, reference: DebianReference, scope: RunScope) -> None:
+    name = f"base {reference.text}"
+    with scope.resource("job", name, directory=str(job.directory)) as owned:
+        owned.created(str(job.pid))
+        scope.progress(f"making the base image {reference.text} from Debian's mirror")
+        try:
+            status = job.wait(scope.cancellation)
+        finally:
+            if job.state() is not JobState.RUNNING:
+                owned.ended()
+    if status != 0:
+        raise explain_failure(reference, job)
 
 
 def _start(reference: DebianReference, work: Path, scope: RunScope) -> Job:
@@ -134,11 +141,12 @@ def _import(
     return cache.add(key, disk, image, kernel=work / "kernel", initrd=work / "initrd")
 
 
-def _keep_log(reference: DebianReference, job: Job, scope: RunScope) -> None:
+def _keep_log(reference: DebianReference, work: Path, scope: RunScope) -> None:
     """The log is evidence: it stays in the run directory."""
-    if job.stderr.is_file():
+    log = Job(work / "job").stderr
+    if log.is_file():
         scope.directory.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(job.stderr, scope.directory / f"base-{reference.suite}.log")
+        shutil.copyfile(log, scope.directory / f"base-{reference.suite}.log")
 
 
 def _uploads() -> dict[str, str]:
