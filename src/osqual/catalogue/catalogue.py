@@ -7,9 +7,11 @@ from itertools import islice
 from pathlib import Path
 
 from osqual.catalogue.globs import glob_matcher
+from osqual.catalogue.index import Index, remembered_conventions
 from osqual.catalogue.layout import Layout
-from osqual.catalogue.tree import Scanner, Tree
+from osqual.catalogue.tree import Scanner, Tree, Wanted
 from osqual.conventions import DCOS_IMAGES, Conventions
+from osqual.documents import read_document
 from osqual.errors import NotFound
 from osqual.model import Configuration
 
@@ -45,26 +47,42 @@ def find_catalogue(start: Path) -> Path:
 
 def _has_configuration(directory: Path, layout: Layout) -> bool:
     """Whether a bounded look finds one path that matches, with a known file in it."""
-    scanner = Scanner(root=directory, layout=layout, known=frozenset(DCOS_IMAGES.files.all))
+    scanner = Scanner(
+        root=directory,
+        layout=layout,
+        known=frozenset(DCOS_IMAGES.files.all),
+        index=Index(root=directory, conventions=DCOS_IMAGES),
+    )
     looked = islice(scanner.visit(), _GUESS_DIRECTORIES)
     return any(listing.names and listing.dimensions for _, listing in looked)
 
 
-def open_catalogue(start: Path, conventions: Conventions | None = None) -> "Catalogue":
-    """The catalogue that `start` is in, with its osqual.yaml's conventions unless given."""
+def open_catalogue(
+    start: Path, conventions: Conventions | None = None, *, cache: Path | None = None
+) -> "Catalogue":
+    """The catalogue that `start` is in, with its osqual.yaml's conventions unless given.
+
+    With `cache` (see `index_directory`) what was found is remembered there.
+    """
     root = find_catalogue(start)
     if conventions is None:
-        conventions = conventions_of(root)
-    return Catalogue(root=root, conventions=conventions)
+        conventions = conventions_of(root, cache)
+    return Catalogue(root=root, conventions=conventions, cache=cache)
 
 
-def conventions_of(root: Path) -> Conventions:
+def conventions_of(root: Path, cache: Path | None = None) -> Conventions:
     """What osqual.yaml says, or those of dcos/dcos-images where there is none."""
     if not (root / SETTINGS_FILE).exists():
         return DCOS_IMAGES
-    from osqual.settings import load_settings  # most catalogues do without: 0.3 s saved
 
-    return load_settings(root).conventions
+    def read() -> Conventions:
+        from osqual.settings import load_settings  # most catalogues do without: 0.3 s saved
+
+        return load_settings(root).conventions
+
+    if cache is None:
+        return read()
+    return remembered_conventions(cache, read_document(root, SETTINGS_FILE), read)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +91,7 @@ class Catalogue:
 
     root: Path
     conventions: Conventions = DCOS_IMAGES
+    cache: Path | None = None
 
     @cached_property
     def layout(self) -> Layout:
@@ -80,14 +99,28 @@ class Catalogue:
         return Layout(pattern=self.conventions.layout)
 
     @cached_property
+    def index(self) -> Index:
+        """What was found before; empty without `cache`."""
+        return Index.load(self.root, self.conventions, self.cache)
+
+    @cached_property
     def tree(self) -> Tree:
         """Every directory that the layout leads to, listed once."""
-        return self.scan()
+        tree = self.scan()
+        self.index.retain(tree.listings)
+        self.index.save()
+        return tree
 
-    def scan(self, start: str = "") -> Tree:
-        """List the directories from `start` down, anew."""
-        known = frozenset(self.conventions.files.all)
-        return Scanner(root=self.root, layout=self.layout, known=known).scan(start)
+    def scan(self, start: str = "", wanted: Wanted | None = None) -> Tree:
+        """List the directories from `start` down, anew; only branches that are wanted."""
+        scanner = Scanner(
+            root=self.root,
+            layout=self.layout,
+            known=frozenset(self.conventions.files.all),
+            index=self.index,
+            wanted=wanted,
+        )
+        return scanner.scan(start)
 
     def configurations(self) -> list[Configuration]:
         """Every configuration, sorted by path."""

@@ -94,6 +94,12 @@ class Filters:
             check(dimensions.get(dimension, "")) for dimension, check in self._failing
         )
 
+    def may_match(self, dimensions: Mapping[str, str]) -> bool:
+        """Whether a path that has named these dimensions so far can still match."""
+        return not any(
+            name in dimensions and fails(dimensions[name]) for name, fails in self._failing
+        )
+
     def unmet(self, dimensions: Mapping[str, str]) -> tuple[str, ...]:
         """The dimensions whose conditions do not hold."""
         return tuple(name for name, fails in self._failing if fails(dimensions.get(name, "")))
@@ -138,10 +144,24 @@ def parse_filters(
     )
 
 
-def sort_key(dimensions: Mapping[str, str], order: Iterable[str]) -> tuple[object, ...]:
-    """Where a configuration stands among others: by each dimension in order, as versions."""
-    return tuple(
-        part
-        for name in order
-        for part in (version_key(dimensions.get(name, "")), dimensions.get(name, ""))
-    )
+class Order:
+    """The order of configurations: by each dimension in turn, as versions, then by path."""
+
+    def __init__(self, all_dimensions: Iterable[Mapping[str, str]], names: Iterable[str]) -> None:
+        values: dict[str, set[str]] = {name: set() for name in names}
+        for dimensions in all_dimensions:
+            for name, found in values.items():
+                found.add(dimensions.get(name, ""))
+        # A catalogue has few values and many configurations: compare the values once.
+        self._ranks = [
+            (name, {value: rank for rank, value in enumerate(sorted(found, key=_value_key))})
+            for name, found in values.items()
+        ]
+
+    def key(self, dimensions: Mapping[str, str]) -> tuple[int, ...]:
+        """Where a configuration stands among the others."""
+        return tuple(ranks[dimensions.get(name, "")] for name, ranks in self._ranks)
+
+
+def _value_key(value: str) -> tuple[object, str]:
+    return (version_key(value), value)

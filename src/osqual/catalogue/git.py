@@ -101,6 +101,23 @@ class GitTree:
             path for path, place in places.items() if any(p in found for p in _above(place))
         )
 
+    def listed(self, paths: Sequence[str]) -> frozenset[str]:
+        """The files below some directories that git tracks, or would: those not ignored."""
+        found: set[str] = set()
+        for start in range(0, len(paths), _PATHS_AT_ONCE):
+            listing = self._git(
+                "--literal-pathspecs",
+                "ls-files",
+                "--cached",
+                "--others",
+                "--exclude-standard",
+                "-z",
+                "--",
+                *paths[start : start + _PATHS_AT_ONCE],
+            )
+            found.update(filter(None, listing.stdout.split("\0")))
+        return frozenset(found)
+
     def files_at(self, commit: str) -> Mapping[str, Blob]:
         """Every file of the catalogue as it was in a commit."""
         prefix = self._git("rev-parse", "--show-prefix").stdout.strip("\n")

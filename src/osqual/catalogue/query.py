@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from osqual.catalogue.facts import Facts, Standing
-from osqual.catalogue.filters import Filters, sort_key
+from osqual.catalogue.filters import Filters, Order
 from osqual.versions import version_key
 
 STANDINGS: Mapping[Standing, int] = {standing: rank for rank, standing in enumerate(Standing)}
@@ -29,7 +29,8 @@ def find_images(
     """Every published image that is wanted: best standing first, then newest versions first."""
     chosen = [item for item in facts if item.images and item.standing in standings]
     chosen.sort(key=lambda item: item.path)
-    chosen.sort(key=lambda item: sort_key(item.dimensions, order), reverse=True)
+    places = Order((item.dimensions for item in chosen), order)
+    chosen.sort(key=lambda item: places.key(item.dimensions), reverse=True)
     chosen.sort(key=lambda item: STANDINGS[item.standing])
     return [
         Match(image=image, region=region, facts=item)
@@ -59,11 +60,12 @@ def nearest(
     def distance(match: NearMatch) -> tuple[object, ...]:
         apart = [_apart(wanted[name], match.facts.dimensions.get(name, "")) for name in match.unmet]
         # A miss in a later dimension (the docker version) is nearer than one in the first (the OS).
-        places = [-order.index(name) for name in match.unmet if name in order]
-        return (len(match.unmet), sorted(places), apart)
+        depths = [-order.index(name) for name in match.unmet if name in order]
+        return (len(match.unmet), sorted(depths), apart)
 
     near.sort(key=lambda match: match.facts.path)
-    near.sort(key=lambda match: sort_key(match.facts.dimensions, order), reverse=True)
+    places = Order((match.facts.dimensions for match in near), order)
+    near.sort(key=lambda match: places.key(match.facts.dimensions), reverse=True)
     return sorted(near, key=distance)[:limit]
 
 

@@ -4,13 +4,17 @@ Made by listing directories only: no file is opened, no link is followed.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from osqual.catalogue.index import Index, stamp_of
 from osqual.catalogue.layout import Layout, Segment
 from osqual.conventions import FileNames
 from osqual.errors import InvalidFile
+
+# Which segments may come next, the dimensions found so far, and whether the layout may end here.
+_State = tuple[tuple[Segment, ...], Mapping[str, str], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +24,6 @@ class Listing:
     dimensions: Mapping[str, str] | None
     names: frozenset[str]
     """Those known file names that exist here, whatever kind of thing they are."""
-    children: tuple[str, ...]
-    """Paths of the sub-directories that the layout leads on to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,14 +91,25 @@ def _with_configurations_below(listings: Mapping[str, Listing], files: FileNames
     return holders
 
 
+Wanted = Callable[[Mapping[str, str]], bool]
+
+
 @dataclass(kw_only=True)
 class Scanner:
-    """Lists a catalogue's directories, or one branch of them."""
+    """Lists a catalogue's directories, or one branch of them.
+
+    `wanted` is asked about the dimensions that a path has named so far; branches that it declines
+    are not looked into. Below a path that matches the whole layout every branch is looked into:
+    whether that is a configuration depends on what it contains.
+    """
 
     root: Path
     layout: Layout
     known: frozenset[str]
+    index: Index
+    wanted: Wanted | None = None
     problems: list[InvalidFile] = field(default_factory=list)
+    _matches: dict[tuple[int, str], list[_State]] = field(default_factory=dict)
 
     def scan(self, start: str = "") -> Tree:
         """The tree from `start` down."""
@@ -106,43 +119,58 @@ class Scanner:
         """Each directory from `start` down as it is listed, in no particular order."""
         states: list[_State] = [(self.layout.segments, {}, False)]
         for name in start.split("/") if start else []:
-            states = _advance(states, name)
+            states = self._advance(states, name)
         waiting = [(start, states)]
         while waiting:
             path, states = waiting.pop()
-            names, folders = self._list(path)
-            below = {
-                f"{path}/{name}" if path else name: following
-                for name in folders
-                if (following := _advance(states, name))
-            }
-            waiting.extend(below.items())
+            names, folders = self._list(path, states)
             dimensions = next((found for _, found, last in states if last), None)
-            yield path, Listing(dimensions=dimensions, names=names, children=tuple(sorted(below)))
+            for name in folders:
+                following = self._advance(states, name)
+                if dimensions is None and self.wanted is not None:
+                    following = [state for state in following if self.wanted(state[1])]
+                if following:
+                    waiting.append((f"{path}/{name}" if path else name, following))
+            yield path, Listing(dimensions=dimensions, names=frozenset(names))
 
-    def _list(self, path: str) -> tuple[frozenset[str], list[str]]:
-        names, folders = [], []
+    def _list(self, path: str, states: list[_State]) -> tuple[list[str], list[str]]:
+        """The known names in a directory, and the sub-directories that the layout leads on to."""
+        directory = f"{self.root}/{path}"
         try:
-            with os.scandir(self.root / path) as entries:
+            status = os.lstat(directory)
+            remembered = self.index.listing(path, stamp_of(status))
+            if remembered is not None:
+                return remembered
+            names, folders = [], []
+            with os.scandir(directory) as entries:
                 for entry in entries:
                     if entry.name in self.known:
                         names.append(entry.name)
-                    elif entry.is_dir(follow_symlinks=False):
+                    elif self._advance(states, entry.name) and entry.is_dir(follow_symlinks=False):
                         folders.append(entry.name)
         except OSError as error:
             message = f"cannot be listed: {error.strerror}"
             self.problems.append(InvalidFile(path or ".", message))
-        return frozenset(names), folders
+            return [], []
+        self.index.remember_listing(path, status, names, folders)
+        return names, folders
 
+    def _advance(self, states: list[_State], name: str) -> list[_State]:
+        """Where a further directory name leads."""
+        return [
+            (following, {**found, **matched} if matched else found, last)
+            for segments, found, _ in states
+            for following, matched, last in self._step(segments, name)
+        ]
 
-# Which segments may come next, the dimensions found so far, and whether the layout may end here.
-_State = tuple[tuple[Segment, ...], Mapping[str, str], bool]
-
-
-def _advance(states: list[_State], name: str) -> list[_State]:
-    return [
-        (segment.following, {**found, **matched}, segment.last)
-        for segments, found, _ in states
-        for segment in segments
-        if (matched := segment.match(name)) is not None
-    ]
+    def _step(self, segments: tuple[Segment, ...], name: str) -> list[_State]:
+        # The same few names come up at each level again and again.
+        key = (id(segments), name)
+        steps = self._matches.get(key)
+        if steps is None:
+            steps = self._matches[key] = [
+                (segment.following, matched, segment.last)
+                for segment in segments
+                if (matched := segment.match(name)) is not None
+            ]
+        return steps

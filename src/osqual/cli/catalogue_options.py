@@ -1,18 +1,22 @@
 """What the commands that ask a catalogue share: its dimensions as options, and completion."""
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from osqual.catalogue.catalogue import Catalogue, conventions_of, find_catalogue, open_catalogue
 from osqual.catalogue.filters import ABSENT, Filters, parse_filters
 from osqual.catalogue.globs import glob_matcher
+from osqual.catalogue.index import index_directory
 from osqual.catalogue.layout import Layout
 from osqual.conventions import DCOS_IMAGES
 from osqual.errors import OsqualError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 _START = "osqual.start"
 
@@ -56,7 +60,9 @@ def start_of(ctx: click.Context) -> Path:
 def _dimensions(ctx: click.Context) -> tuple[str, ...]:
     """The layout's dimensions; those of dcos/dcos-images while there is no usable catalogue."""
     try:
-        return Layout(pattern=conventions_of(find_catalogue(start_of(ctx))).layout).dimensions
+        root = find_catalogue(start_of(ctx))
+        conventions = conventions_of(root, index_directory(os.environ))
+        return Layout(pattern=conventions.layout).dimensions
     except (OsqualError, OSError):  # the command itself will say what is wrong
         return Layout(pattern=DCOS_IMAGES.layout).dimensions
 
@@ -78,11 +84,11 @@ def filters_of(catalogue: Catalogue, dimensions: Mapping[str, Any]) -> Filters:
 
 def complete_dimension(
     ctx: click.Context, param: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
+) -> "list[CompletionItem]":
     """The values that a dimension has in the catalogue, given the filters typed so far."""
     dimension = str(param.name)
     try:
-        catalogue = open_catalogue(_completion_start(ctx))
+        catalogue = open_catalogue(_completion_start(ctx), cache=index_directory(os.environ))
         others = {
             name: values
             for name, values in ctx.params.items()
@@ -101,10 +107,15 @@ def complete_dimension(
 
 def complete_leaf(
     ctx: click.Context, param: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
+) -> "list[CompletionItem]":
     """The configurations' paths, one directory at a time, as a shell completes paths."""
     try:
-        paths = [item.path for item in open_catalogue(_completion_start(ctx)).configurations()]
+        paths = [
+            item.path
+            for item in open_catalogue(
+                _completion_start(ctx), cache=index_directory(os.environ)
+            ).configurations()
+        ]
     except (OsqualError, OSError):
         return []
     if any(path == incomplete for path in paths):
@@ -119,11 +130,20 @@ def _completion_start(ctx: click.Context) -> Path:
     return Path(start) if start else Path()
 
 
-def _items(values: Iterable[str], incomplete: str) -> list[CompletionItem]:
+def _items(values: Iterable[str], incomplete: str) -> "list[CompletionItem]":
+    from click.shell_completion import CompletionItem
+
     return [CompletionItem(value) for value in sorted(values) if value.startswith(incomplete)]
 
 
-def region_matcher(regions: Iterable[str]) -> Any:
+def region_matcher(regions: Iterable[str]) -> Callable[[str], bool]:
     """A predicate over region names; without a wish each region matches."""
     matchers = [glob_matcher(region) for region in regions]
-    return lambda region: not matchers or any(matches(region) for matches in matchers)
+    known: dict[str, bool] = {}
+
+    def matches(region: str) -> bool:
+        if region not in known:
+            known[region] = not matchers or any(matcher(region) for matcher in matchers)
+        return known[region]
+
+    return matches

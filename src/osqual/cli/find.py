@@ -1,5 +1,6 @@
 """`osqual find`: which image to use."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,13 +65,14 @@ def find(
     """Which image to use: image id, region, configuration, verdict, when."""
     from osqual.catalogue.catalogue import open_catalogue
     from osqual.catalogue.facts import read_facts
+    from osqual.catalogue.index import index_directory
     from osqual.catalogue.query import find_images
 
-    catalogue = open_catalogue(start)
+    catalogue = open_catalogue(start, cache=index_directory(os.environ))
     filters = filters_of(catalogue, dimensions)
     if not regions and catalogue.conventions.default_region:
         regions = (catalogue.conventions.default_region,)
-    facts, problems = read_facts(catalogue, filters.matches)
+    facts, problems = read_facts(catalogue, filters)
     print_problems(problems)
     standings = frozenset(
         Standing[name.upper()]

@@ -1,5 +1,6 @@
 """`osqual matrix`: which combinations are supported, and who lacks what."""
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -66,14 +67,15 @@ def matrix(
     """The support matrix: how each combination of the catalogue stands."""
     from osqual.catalogue.catalogue import open_catalogue
     from osqual.catalogue.facts import read_facts
+    from osqual.catalogue.index import index_directory
     from osqual.catalogue.query import gaps_of, matrix_of
 
-    catalogue = open_catalogue(start)
+    catalogue = open_catalogue(start, cache=index_directory(os.environ))
     row_names = _names(rows, "--rows", catalogue.layout.dimensions)
     column_names = _names(cols, "--cols", catalogue.layout.dimensions)
     filters = filters_of(catalogue, dimensions)
     # A gap is something that is not there, so only the whole catalogue can tell it.
-    facts, problems = read_facts(catalogue) if missing else read_facts(catalogue, filters.matches)
+    facts, problems = read_facts(catalogue) if missing else read_facts(catalogue, filters)
     print_problems(problems)
     table = matrix_of(facts, filters, row_names, column_names, catalogue.conventions.aliases)
     if missing:
