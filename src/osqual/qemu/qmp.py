@@ -17,6 +17,7 @@ from osqual.errors import InfrastructureError
 
 POLL_S = 0.1
 CONNECT_TIMEOUT_S = 30.0
+LEAVE_TIMEOUT_S = 2.0
 
 T = TypeVar("T")
 
@@ -81,7 +82,9 @@ async def _watched(work: Coroutine[Any, Any, T], token: Cancellation) -> T:
             token.check()
         return task.result()
     finally:
-        task.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=LEAVE_TIMEOUT_S)
 
 
 @contextmanager
@@ -91,7 +94,7 @@ def connect(socket: Path, token: Cancellation) -> Iterator[Qmp]:
     Raises QmpError when nothing answers in time.
     """
     # The library logs what it then raises; without a handler that would land on standard error.
-    logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
+    logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL + 1)
     limited = token.limited(CONNECT_TIMEOUT_S, f"connecting to QEMU at {socket}")
     with asyncio.Runner() as runner:
         client = QMPClient("osqual")

@@ -322,25 +322,31 @@ class Vm:
         Raises VmFailed when it is still there.
         """
         token = self._scope.cancellation.shielded(KILL_TIMEOUT_S, f"ending {self.name}")
-        if self.is_alive():
-            with suppress(OsqualError), connect(self._record.qmp_socket, token) as qmp:
-                qmp.execute("quit")
-            with suppress(OsqualError):
-                while self.is_alive():
-                    token.sleep(POLL_S)
+        if self.is_alive() and self._asked_to_quit(token):
+            self._wait_gone(token)
         if (self._job.directory / "job.json").exists():
             self._job.end(grace_s=5.0)
         elif (pid := self._stray_pid()) is not None:
             os.kill(pid, signal.SIGKILL)
-            with suppress(OsqualError):
-                while self.is_alive():
-                    token.sleep(POLL_S)
+            self._wait_gone(token)
         if self.is_alive():
             raise VmFailed(
                 f"The machine {self.name} cannot be ended.",
                 resolution=f"end the processes of {self.directory / PID_FILE} yourself",
             )
         self._forget()
+
+    def _asked_to_quit(self, token: Cancellation) -> bool:
+        asked = False
+        with suppress(OsqualError), connect(self._record.qmp_socket, token) as qmp:
+            asked = True
+            qmp.execute("quit")
+        return asked
+
+    def _wait_gone(self, token: Cancellation) -> None:
+        with suppress(OsqualError):
+            while self.is_alive():
+                token.sleep(POLL_S)
 
     def _forget(self) -> None:
         self._record.qmp_socket.unlink(missing_ok=True)
@@ -351,12 +357,12 @@ class Vm:
     def snapshot_disk(self, new_overlay: Path, *, disk: int = 0) -> None:
         """Continue writing in a new overlay; what was written so far is now read-only below it."""
         with self.qmp() as qmp:
-            top = _top_node(qmp.execute("query-block"), f"disk{disk}-device")
+            top = top_node(qmp.execute("query-block"), f"disk{disk}-device")
             qmp.execute(
                 "blockdev-snapshot-sync",
                 node_name=top,
                 snapshot_file=str(new_overlay.absolute()),
-                snapshot_node_name=_next_node(top),
+                snapshot_node_name=next_node(top),
                 format="qcow2",
             )
 
@@ -399,7 +405,7 @@ class Vm:
             token.sleep(POLL_S / 2)
 
 
-def _top_node(blocks: Sequence[dict[str, Any]], device: str) -> str:
+def top_node(blocks: Sequence[dict[str, Any]], device: str) -> str:
     """The node that a device writes to now, from the answer to `query-block`."""
     for block in blocks:
         if device in str(block.get("qdev", "")).split("/"):
@@ -407,7 +413,7 @@ def _top_node(blocks: Sequence[dict[str, Any]], device: str) -> str:
     raise InfrastructureError(f"The machine has no device {device}.")
 
 
-def _next_node(node: str) -> str:
+def next_node(node: str) -> str:
     """disk0 → disk0-1 → disk0-2: the name of the overlay over a node."""
     disk, _, number = node.partition("-")
     return f"{disk}-{int(number or 0) + 1}"
