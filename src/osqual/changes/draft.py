@@ -1,7 +1,9 @@
 """Files as they are going to be: planned changes as values, over what is on disk."""
 
+import os
 import posixpath
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +38,7 @@ class Draft:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._planned: dict[str, FileChange] = {}
+        self._directories: set[str] = set()
 
     def read(self, path: str) -> bytes | None:
         """The planned content, or what is on disk; None when there is no file. InvalidFile."""
@@ -49,10 +52,24 @@ class Draft:
         return None if data is None else decode(data, path)
 
     def exists(self, path: str) -> bool:
-        """Whether something will be there: a file, or on disk also anything else."""
+        """Whether something will be there: a file, a directory, or on disk also anything else."""
         if path in self._planned:
             return self._planned[path].after is not None
-        return _status(self.root / path) is not None
+        return path in self._directories or _status(self.root / path, follow=False) is not None
+
+    def files_below(self, path: str) -> dict[str, str]:
+        """Every file that will be at or below a path, by its place relative to that.
+
+        Directories behind links are not entered: InvalidFile.
+        """
+        found = dict(_walk(self.root, path))
+        for planned, change in self._planned.items():
+            if inside(planned, path):
+                inner = planned[len(path) :].lstrip("/")
+                found.pop(inner, None)
+                if change.after is not None:
+                    found[inner] = planned
+        return dict(sorted(found.items()))
 
     def write(
         self,
@@ -78,11 +95,19 @@ class Draft:
             copied_from=copied_from,
             original=self.read(copied_from) if copied_from else None,
         )
+        while "/" in path:
+            path = path.rpartition("/")[0]
+            self._directories.add(path)
 
     def remove(self, path: str) -> None:
         """Plan that a file goes away."""
         check_path(path)
-        self._planned[path] = FileChange(path=path, before=self._before(path), after=None)
+        self._planned[path] = FileChange(
+            path=path,
+            before=self._before(path),
+            after=None,
+            executable=self.is_executable(path),  # to be put back as it was
+        )
 
     def is_executable(self, path: str) -> bool:
         """Whether the owner may execute the file."""
@@ -108,6 +133,26 @@ class Draft:
         if _status(self.root / path, follow=False) is None:
             return None
         return read_bytes(self.root, path, MAX_BYTES)
+
+
+def _walk(root: Path, path: str) -> Iterator[tuple[str, str]]:
+    mode = _status(root / path, follow=False)
+    if mode is None or not stat.S_ISDIR(mode):
+        if mode is not None:
+            yield "", path
+        return
+    waiting = [path]
+    while waiting:
+        directory = waiting.pop()
+        with os.scandir(root / directory) as entries:
+            for entry in entries:
+                place = f"{directory}/{entry.name}".lstrip("/")
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(place)
+                elif entry.is_dir():
+                    raise InvalidFile(place, "is a link to a directory, which is not followed")
+                else:
+                    yield place[len(path) :].lstrip("/"), place
 
 
 def _status(path: Path, *, follow: bool = True) -> int | None:

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "history": ("Ask", "history:history", "Every build of a configuration and what changed."),
     "mutes": ("Ask", "mutes:mutes", "Every muted test: where, why, since when."),
     "plan": ("Ask", "plan:plan", "What would run, and why."),
+    "derive": ("Change", "derive:derive", "New configurations from existing ones."),
     "schema": ("Tools", "schema:schema", "JSON Schema of the files that people write."),
     "cache": ("Tools", "cache:cache", "Show and prune base images and layers."),
     "doctor": ("Tools", "doctor:doctor", "Check this machine: programs, acceleration, space."),
