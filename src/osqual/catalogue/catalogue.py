@@ -1,6 +1,7 @@
 """The catalogue: where its root is, which configurations it has, and which one a path means."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -51,7 +52,7 @@ def _has_configuration(directory: Path, layout: Layout) -> bool:
         root=directory,
         layout=layout,
         known=frozenset(DCOS_IMAGES.files.all),
-        index=Index(root=directory, conventions=DCOS_IMAGES),
+        index=Index(root=directory, conventions=DCOS_IMAGES, now_ns=0),
     )
     looked = islice(scanner.visit(), _GUESS_DIRECTORIES)
     return any(listing.names and listing.dimensions for _, listing in looked)
@@ -92,6 +93,7 @@ class Catalogue:
     root: Path
     conventions: Conventions = DCOS_IMAGES
     cache: Path | None = None
+    clock_ns: Callable[[], int] = time.time_ns
 
     @cached_property
     def layout(self) -> Layout:
@@ -101,7 +103,7 @@ class Catalogue:
     @cached_property
     def index(self) -> Index:
         """What was found before; empty without `cache`."""
-        return Index.load(self.root, self.conventions, self.cache)
+        return Index.load(self.root, self.conventions, self.cache, self.clock_ns())
 
     @cached_property
     def tree(self) -> Tree:

@@ -7,7 +7,6 @@ only while the directory or file that it tells of still has the change time and 
 import json
 import os
 import stat
-import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -78,19 +77,25 @@ class Index:
 
     root: Path
     conventions: Conventions
+    now_ns: int
     file: Path | None = None
     _directories: dict[str, str] = field(default_factory=dict)
     _facts: dict[str, str] = field(default_factory=dict)
     _changed: bool = False
-    _now_ns: int = field(default_factory=time.time_ns)
 
     @classmethod
-    def load(cls, root: Path, conventions: Conventions, directory: Path | None) -> "Index":
-        """The index of a catalogue; empty when there is none, or when it is of no use any more."""
+    def load(
+        cls, root: Path, conventions: Conventions, directory: Path | None, now_ns: int
+    ) -> "Index":
+        """The index of a catalogue; empty when there is none, or when it is of no use any more.
+
+        `now_ns` is the time since the epoch: what changed just before is looked at again.
+        """
         if directory is None:
-            return cls(root=root, conventions=conventions)
+            return cls(root=root, conventions=conventions, now_ns=now_ns)
         name = sha256(os.fsencode(root)).hexdigest()[:24]
-        index = cls(root=root, conventions=conventions, file=directory / f"{name}.index")
+        file = directory / f"{name}.index"
+        index = cls(root=root, conventions=conventions, now_ns=now_ns, file=file)
         with suppress(OSError, ValueError, KeyError, TypeError):
             index._read()
         return index
@@ -158,7 +163,7 @@ class Index:
         return " ".join(found)
 
     def _is_settled(self, status: os.stat_result) -> bool:
-        return status.st_ctime_ns < self._now_ns - _SETTLED_NS
+        return status.st_ctime_ns < self.now_ns - _SETTLED_NS
 
     def _keep(self, entries: dict[str, str], path: str, entry: str) -> None:
         if entries.get(path) != entry:

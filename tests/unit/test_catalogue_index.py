@@ -1,0 +1,198 @@
+"""The index: what it remembers is never believed past a change, and it can always be deleted."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from osqual.catalogue.catalogue import Catalogue, conventions_of, open_catalogue
+from osqual.catalogue.facts import Facts, Standing, read_facts
+from osqual.catalogue.filters import parse_filters
+from osqual.catalogue.index import Index
+from tests.fixtures.catalogue_small import LEAF, leaf_files, publish, small_catalogue, write
+from tests.fixtures.catalogue_synthetic import write_catalogue
+
+OTHER = LEAF.replace("2.0.1", "2.1.0")
+
+
+def an_hour_later() -> int:
+    """A clock by which every file of the test has settled."""
+    return time.time_ns() + 3_600_000_000_000
+
+
+def tick() -> None:
+    """Wait until the file system's clock has moved on: changes in one tick look the same."""
+    time.sleep(0.02)
+
+
+def opened(root: Path, clock_ns: Callable[[], int] = an_hour_later) -> Catalogue:
+    cache = root.parent / "cache"
+    return Catalogue(
+        root=root, conventions=conventions_of(root, cache), cache=cache, clock_ns=clock_ns
+    )
+
+
+def facts(
+    root: Path, clock_ns: Callable[[], int] = an_hour_later, **wanted: str
+) -> dict[str, Facts]:
+    filters = parse_filters({name: [value] for name, value in wanted.items()}, {})
+    found, problems = read_facts(opened(root, clock_ns), filters)
+    assert not problems
+    return {item.path: item for item in found}
+
+
+def test_what_is_remembered_is_what_is_there(tmp_path: Path) -> None:
+    root = tmp_path / "catalogue"
+    write_catalogue(root, 50)
+    first = facts(root)
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+    assert facts(root) == first
+    assert {path: item for path, item in first.items() if item.dimensions["os"] == "rhel"} == facts(
+        root, os="rhel"
+    )
+    found, _ = read_facts(open_catalogue(root))
+    assert {item.path: item for item in found} == first
+
+
+def test_an_unchanged_catalogue_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "catalogue"
+    write_catalogue(root, 20)
+    first = facts(root)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("looked at what was known")
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(os, "open", refuse)
+    assert facts(root) == first
+
+
+def test_every_kind_of_change_is_noticed(tmp_path: Path) -> None:
+    root = tmp_path / "catalogue"
+    small_catalogue(root)
+    assert facts(root)[LEAF].standing is Standing.NO_IMAGE
+    tick()
+    publish(root, LEAF, {"us-west-2": "ami-1"})  # files are added
+    assert facts(root)[LEAF].images == {"us-west-2": "ami-1"}
+    tick()
+    write(root, {f"{LEAF}/dcos_images.yaml": "us-west-2: ami-2\n"})  # same size, other content
+    assert facts(root)[LEAF].images == {"us-west-2": "ami-2"}
+    tick()
+    replacement = root / LEAF / "new"
+    replacement.write_text("us-west-2: ami-3\n")
+    old = (root / LEAF / "dcos_images.yaml").stat()
+    os.utime(replacement, ns=(old.st_atime_ns, old.st_mtime_ns))  # even its times put back
+    replacement.rename(root / LEAF / "dcos_images.yaml")
+    assert facts(root)[LEAF].images == {"us-west-2": "ami-3"}
+    tick()
+    publish(root, LEAF, {"us-west-2": "ami-3"}, verdict="qualified")
+    assert facts(root)[LEAF].standing is Standing.QUALIFIED
+    tick()
+    (root / LEAF / "dcos_images.yaml").unlink()  # a file is removed
+    assert facts(root)[LEAF].standing is Standing.NO_IMAGE
+    tick()
+    write(root, leaf_files(OTHER))  # a configuration is added
+    assert sorted(facts(root)) == sorted(facts(root, os="centos")) == [LEAF, OTHER]
+    tick()
+    (root / LEAF).rename(root / LEAF.replace("enforcing", "disabled"))  # and one is renamed
+    assert sorted(facts(root)) == [LEAF.replace("enforcing", "disabled"), OTHER]
+
+
+def test_what_changed_a_moment_ago_is_looked_at_again(tmp_path: Path) -> None:
+    root = tmp_path / "catalogue"
+    small_catalogue(root)
+    for number in range(5):  # quicker than the clock of the file system ticks
+        write(root, {f"{LEAF}/dcos_images.yaml": f"us-west-2: ami-{number}\n"})
+        assert facts(root, time.time_ns)[LEAF].images == {"us-west-2": f"ami-{number}"}
+
+
+def test_settings_decide_what_an_index_is_good_for(tmp_path: Path) -> None:
+    root = tmp_path / "catalogue"
+    small_catalogue(root, files={f"{LEAF}/other.yaml": "us-west-2: ami-7\n", "osqual.yaml": ""})
+    assert facts(root)[LEAF].images == {}
+    write(root, {"osqual.yaml": "files: {images: other.yaml}\n"})
+    assert facts(root)[LEAF].images == {"us-west-2": "ami-7"}
+    write(root, {"osqual.yaml": ""})
+    assert facts(root)[LEAF].images == {}
+
+
+@pytest.mark.parametrize("damage", ["empty", "truncated", "flipped", "text", "header", "directory"])
+def test_a_damaged_index_is_as_good_as_none(tmp_path: Path, damage: str) -> None:
+    root = tmp_path / "catalogue"
+    write_catalogue(root, 20)
+    first = facts(root)
+    (file,) = (tmp_path / "cache").iterdir()
+    content = file.read_bytes()
+    damaged = {
+        "empty": b"",
+        "truncated": content[: len(content) // 2],
+        "flipped": content[:-100] + bytes([content[-100] ^ 1]) + content[-99:],
+        "text": b"hello\n",
+        "header": b'{"for": 1, "crc": [], "directories": "x"}\n',
+        "directory": b"",
+    }[damage]
+    file.write_bytes(damaged)
+    if damage == "directory":
+        file.unlink()
+        file.mkdir()
+    assert facts(root) == first
+
+
+def test_where_nothing_can_be_kept_everything_still_works(tmp_path: Path) -> None:
+    root = tmp_path / "catalogue"
+    small_catalogue(root)
+    (tmp_path / "cache").write_text("a file where the directory should be")
+    assert list(facts(root)) == [LEAF]
+
+
+def test_broken_files_are_reported_each_time(tmp_path: Path) -> None:
+    root = tmp_path / "catalogue"
+    small_catalogue(root, files={f"{LEAF}/dcos_images.yaml": "- x"})
+    for _ in range(3):
+        found, problems = read_facts(opened(root))
+        assert [problem.source for problem in problems] == [f"{LEAF}/dcos_images.yaml"]
+        assert found[0].standing is Standing.NO_IMAGE
+
+
+@pytest.mark.parametrize("image", ["a\tb", "a\nb", "é", "a b", "\\", "=", "\u2028"])
+def test_strange_ids_come_back_as_they_are(tmp_path: Path, image: str) -> None:
+    root = tmp_path / "catalogue"
+    small_catalogue(root, files={f"{LEAF}/dcos_images.yaml": {"us-west-2": image}})
+    for _ in range(3):
+        assert facts(root)[LEAF].images == {"us-west-2": image}
+
+
+def test_directories_that_are_gone_are_forgotten(tmp_path: Path) -> None:
+    root = tmp_path / "catalogue"
+    write_catalogue(root, 30)
+    facts(root)
+    for path in (root / "rhel", root / "centos"):
+        for inner in sorted(path.rglob("*"), reverse=True):
+            inner.rmdir() if inner.is_dir() else inner.unlink()
+        path.rmdir()
+    tick()
+    facts(root)
+    (file,) = (tmp_path / "cache").iterdir()
+    assert b"centos" not in file.read_bytes()
+
+
+def test_two_catalogues_do_not_share_an_index(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    first = open_catalogue(small_catalogue(tmp_path / "a").root, cache=cache)
+    second = open_catalogue(small_catalogue(tmp_path / "b", OTHER).root, cache=cache)
+    assert [item.path for item in first.configurations()] == [LEAF]
+    assert [item.path for item in second.configurations()] == [OTHER]
+    names = {Index.load(c.root, c.conventions, cache, 0).file for c in (first, second)}
+    assert len(names) == 2
+
+
+@pytest.mark.parametrize("wanted", ["none", "selinux_enforcing"])
+def test_filters_do_not_hide_what_makes_a_parent_only_a_parent(tmp_path: Path, wanted: str) -> None:
+    root = tmp_path / "catalogue"
+    shared = LEAF.rpartition("/")[0] + "/cluster_profile.tfvars"
+    small_catalogue(root, files={shared: "a = 1\n"})
+    assert list(facts(root, variant=wanted)) == ([] if wanted == "none" else [LEAF])
