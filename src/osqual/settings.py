@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import platformdirs
 import yaml
@@ -70,6 +70,33 @@ class TimeLimits(_Section):
         return None if value is None else float(value)
 
 
+_Code = Annotated[str, Field(pattern=r"^OSQ[0-9]{0,3}$")]
+
+
+class LintIgnore(_Section):
+    """Findings that are accepted: of a code, or of all that begin so, in some paths (globs)."""
+
+    code: _Code
+    paths: tuple[str, ...] = ()
+    """Files or configurations; without any, everywhere."""
+    reason: str = ""
+
+
+class Lint(_Section):
+    """What `osqual lint` leaves out, and whether warnings fail it too."""
+
+    ignore: tuple[_Code | LintIgnore, ...] = ()
+    """Codes, or mappings of `code`, `paths` and `reason`."""
+    strict: bool = False
+
+    @property
+    def accepted(self) -> tuple[LintIgnore, ...]:
+        """What to ignore, each entry with its paths."""
+        return tuple(
+            LintIgnore(code=item) if isinstance(item, str) else item for item in self.ignore
+        )
+
+
 class Settings(_Section):
     """All settings. `sources` maps the dotted name of every value set somewhere to where."""
 
@@ -85,7 +112,7 @@ class Settings(_Section):
     directories: Directories = Field(default_factory=Directories)
     qemu: Qemu = Qemu()
     time_limits: TimeLimits = TimeLimits()
-    lint: Mapping[str, Any] = Field(default_factory=dict)
+    lint: Lint = Lint()
     sources: Mapping[str, str] = Field(default_factory=dict, exclude=True)
 
     @property

@@ -12,7 +12,7 @@ from osqual.catalogue.files import parse_publish_and_test, read
 from osqual.catalogue.git import GitTree
 from osqual.catalogue.tree import upwards
 from osqual.errors import InvalidFile
-from osqual.model import Configuration
+from osqual.model import Configuration, PublishAndTest
 from osqual.mutes.comments import Remarks, read_remarks
 from osqual.mutes.entries import parse_mutes
 from osqual.mutes.mute import Mute
@@ -62,7 +62,7 @@ class ConfigText:
     """What one configuration file says about tests."""
 
     source: str
-    text: str
+    publish_and_test: PublishAndTest
     to_run: TestsToRun
     remarks: Remarks
     lines: tuple[int, ...]
@@ -83,10 +83,11 @@ class Inventory:
 
 def read_config_text(text: str, source: str) -> ConfigText:
     """Read a configuration file for what it mutes. Raises InvalidFile."""
-    items = parse_publish_and_test(text, source).tests_to_run
+    publish_and_test = parse_publish_and_test(text, source)
+    items = publish_and_test.tests_to_run
     return ConfigText(
         source=source,
-        text=text,
+        publish_and_test=publish_and_test,
         to_run=read_tests_to_run(items),
         remarks=read_remarks(text, source),
         lines=_item_lines(text) if items else (),

@@ -1,0 +1,1 @@
+"""Checking a catalogue: rules, findings, and repairs that are proven."""

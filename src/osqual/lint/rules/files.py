@@ -1,0 +1,168 @@
+"""OSQ1xx: files that cannot be read, keys that mean nothing, references that lead nowhere."""
+
+import posixpath
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
+
+from osqual.catalogue.tree import upwards
+from osqual.errors import InvalidFile, UnknownKey
+from osqual.lint.duplicates import (
+    Duplicate,
+    json_duplicates,
+    profile_duplicates,
+    yaml_duplicates,
+)
+from osqual.lint.finding import Found, error, warning
+from osqual.lint.view import View
+
+# What lies in a catalogue for people and for tools, and is no part of any image.
+_FOR_PEOPLE = (".*", "*.md", "*.rst", "*.txt", "LICENSE*", "COPYING*", "NOTICE*", "CODEOWNERS")
+_TEMPLATE_KEYS = frozenset(
+    {
+        "builders",
+        "description",
+        "min_packer_version",
+        "post-processors",
+        "provisioners",
+        "sensitive-variables",
+        "variables",
+    }
+)
+
+
+def unreadable(view: View) -> Iterator[Found]:
+    """Files that cannot be read or parsed, or hold a value that cannot be meant."""
+    for problem in view.all_problems:
+        if not isinstance(problem, UnknownKey):
+            yield _of_problem(problem)
+
+
+def unknown_key(view: View) -> Iterator[Found]:
+    """Keys that mean nothing."""
+    for problem in view.all_problems:
+        if isinstance(problem, UnknownKey):
+            yield _of_problem(problem)
+    for path in view.known_files(view.catalogue.conventions.files.template):
+        template = view.template(path)
+        for key in template.data if template is not None else ():
+            if key not in _TEMPLATE_KEYS and not key.startswith("_"):  # `_comment` is Packer's own
+                known = ", ".join(sorted(_TEMPLATE_KEYS))
+                yield Found(
+                    file=path,
+                    line=view.json_line(path, [key]),
+                    key=key,
+                    message=f"is not a key of a Packer template; known are {known}",
+                )
+
+
+def _of_problem(problem: InvalidFile) -> Found:
+    return Found(file=problem.source, line=problem.line, key=problem.key, message=problem.problem)
+
+
+def duplicate_key(view: View) -> Iterator[Found]:
+    """Keys that one file sets twice."""
+    files = view.catalogue.conventions.files
+    readers: dict[str, Callable[[str], list[Duplicate]]] = {
+        **dict.fromkeys((files.profile, files.old_profile), profile_duplicates),
+        **dict.fromkeys((files.config, files.images, files.mutes), yaml_duplicates),
+        **dict.fromkeys((files.template, files.base_images, files.history), json_duplicates),
+    }
+    broken = {problem.source for problem in view.all_problems}
+    for name, read in readers.items():
+        for path in view.known_files(name):
+            text = None if path in broken else view.contents.text(path)
+            for key, line, before in read(text) if text is not None else ():
+                message = f"is set twice: line {before} sets it already, and one of them is ignored"
+                yield Found(file=path, line=line, key=key, message=message)
+
+
+def missing_reference(view: View) -> Iterator[Found]:
+    """Files that a template names and that are nowhere."""
+    for leaf in view.leaves:
+        for reference in view.references(leaf):
+            if reference.path is None:
+                yield Found(
+                    file=leaf.template,
+                    line=view.json_line(leaf.template, reference.key),
+                    key=_dotted(reference.key),
+                    message=f"{reference.problem} here and in every directory above"
+                    if "missing" in reference.problem
+                    else reference.problem,
+                    configuration=leaf.path,
+                )
+
+
+def _dotted(key: tuple[str | int, ...]) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key)
+    return text.lstrip(".")
+
+
+def unused_file(view: View) -> Iterator[Found]:
+    """Files in configurations' directories that nothing uses."""
+    known = frozenset(view.catalogue.conventions.files.all)
+    directories = {place for leaf in view.leaves for place in upwards(leaf.path)}
+    folders = {leaf.path for leaf in view.leaves}
+    mentions = _Mentions(view)
+    for path in view.contents.paths:
+        directory, _, name = path.rpartition("/")
+        if any(fnmatch(part, pattern) for part in (name,) for pattern in _FOR_PEOPLE):
+            continue
+        owner = next((place for place in upwards(directory) if place in directories), None)
+        if owner is None or _is_used(view, path):
+            continue
+        if name in known and directory in directories:
+            if name in view.catalogue.conventions.files.published:
+                continue
+            message = "is never used: every configuration below has one that is nearer"
+            yield Found(file=path, message=message)
+        elif owner in folders and not mentions.has(owner, path):
+            yield Found(file=path, message="is never used: no template here or below names it")
+
+
+def _is_used(view: View, path: str) -> bool:
+    return path in view.users or any(place in view.users for place in upwards(path) if place)
+
+
+class _Mentions:
+    """Whether the text of a configuration's scripts names a file: then it is fetched or sourced."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._texts: dict[str, str] = {}
+
+    def has(self, directory: str, path: str) -> bool:
+        return posixpath.basename(path) in self._text(directory)
+
+    def _text(self, directory: str) -> str:
+        if directory not in self._texts:
+            below = (
+                leaf
+                for leaf in self._view.leaves
+                if leaf.path == directory or leaf.path.startswith(f"{directory}/")
+            )
+            self._texts[directory] = "\n".join(
+                text
+                for leaf in below
+                for text in (
+                    self._view.contents.text(leaf.template) or "" if leaf.template else "",
+                    *(script.text for script in self._view.scripts(leaf)),
+                )
+            )
+        return self._texts[directory]
+
+
+def deprecated_setup(view: View) -> Iterator[Found]:
+    """The deprecated script that runs on every node."""
+    for path in view.known_files(view.catalogue.conventions.files.setup):
+        message = "is deprecated: let the template's provisioners or the product do its work"
+        yield Found(file=path, message=message)
+
+
+RULES = (
+    error("OSQ101", "File cannot be read", unreadable),
+    error("OSQ102", "Unknown key", unknown_key),
+    error("OSQ103", "Key set twice", duplicate_key),
+    error("OSQ104", "Referenced file is missing", missing_reference),
+    warning("OSQ105", "File is never used", unused_file),
+    warning("OSQ106", "Deprecated set-up script", deprecated_setup),
+)
