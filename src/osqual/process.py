@@ -157,12 +157,14 @@ def _finish(
             return _stream_lines(child, child.stdout, on_line, token), ""
         return _communicate(child, token)
     except BaseException:
+        # Waiting for the end of its output could take for ever: whoever inherited the pipe (the
+        # master of a shared ssh connection does) may keep it open.
         _end_group(child.pid, signal.SIGTERM)
         try:
-            child.communicate(timeout=2)
+            child.wait(timeout=2)
         except subprocess.TimeoutExpired:
             _end_group(child.pid, signal.SIGKILL)
-            child.communicate()
+            child.wait()
         raise
 
 

@@ -3,6 +3,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,6 +78,16 @@ def test_files_can_stand_in_for_input_and_output(tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(bytes(range(256)))
     run(["cat"], stdin=tmp_path / "in", stdout=tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == bytes(range(256))
+
+
+@pytest.mark.parametrize("on_line", [None, lambda line: None])
+def test_a_stop_does_not_wait_for_others_that_hold_the_output_open(on_line: Any) -> None:
+    # setsid leaves the session that is ended, and keeps the pipe, as the ssh master does.
+    script = "setsid sleep 20 & echo started; sleep 60"
+    started = time.monotonic()
+    with pytest.raises(TimeLimitExceeded):
+        run(["sh", "-c", script], timeout_s=0.5, on_line=on_line)
+    assert time.monotonic() - started < 15
 
 
 def test_a_job_records_its_end_on_disk(tmp_path: Path) -> None:
