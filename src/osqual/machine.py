@@ -159,27 +159,37 @@ class Machine:
         `check_alive` raises when waiting is pointless because the machine has ended. What only
         means "not up yet" is tried again; raises TimeLimitExceeded with ssh's last words.
         """
-        check_alive = check_alive or (lambda: None)
-        node = self.node
-        token = self._cancellation.limited(timeout_s, f"waiting for ssh on {node.name}")
-        refused_since: float | None = None
-        last: InfrastructureError | None = None
+        what = f"waiting for ssh on {self.node.name}"
+        failures: list[InfrastructureError] = []
+        try:
+            self._connect_when_up(
+                self._cancellation.limited(timeout_s, what),
+                check_alive or (lambda: None),
+                failures,
+            )
+        except TimeLimitExceeded as error:
+            details = failures[-1].details if failures else ""
+            raise TimeLimitExceeded(
+                error.brief, details=details, resolution=error.resolution
+            ) from error
+
+    def _connect_when_up(
+        self,
+        token: Cancellation,
+        check_alive: Callable[[], None],
+        failures: list[InfrastructureError],
+    ) -> None:
+        unsettled_since: float | None = None
         while True:
+            wait_banner(self.node.ssh_host, self.node.ssh_port, token, check_alive)
             try:
-                wait_banner(node.ssh_host, node.ssh_port, token, check_alive)
                 self.connect(token)
                 return
-            except TimeLimitExceeded as error:
-                if self._cancellation.remaining_s() == 0.0 or last is None:
-                    raise
-                raise TimeLimitExceeded(
-                    error.brief, details=last.details, resolution=error.resolution
-                ) from error
             except (ConnectionLost, HostKeyMismatch) as error:
-                last = error
-                settled = isinstance(error, HostKeyMismatch) or "Permission denied" in error.details
-                refused_since = (refused_since or time.monotonic()) if settled else None
-                if refused_since and time.monotonic() - refused_since > UNSETTLED_S:
+                failures.append(error)
+                refused = isinstance(error, HostKeyMismatch) or "Permission denied" in error.details
+                unsettled_since = (unsettled_since or time.monotonic()) if refused else None
+                if unsettled_since and time.monotonic() - unsettled_since > UNSETTLED_S:
                     raise
             check_alive()
             token.sleep(POLL_S)
