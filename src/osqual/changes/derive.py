@@ -49,6 +49,8 @@ class Derived:
     warnings: list[str] = field(default_factory=list)
     names: tuple[str, ...] = ()
     """What its inputs are called."""
+    has_old_base: bool = False
+    """Whether its base images are those of another OS, for lack of better ones."""
     same_recipe: bool = False
     """Whether it is built as its source is: then there is nothing to build."""
 
@@ -301,6 +303,7 @@ class Deriver:
             derived.inherited.append(name)
         moved = [item for item in derived.renames if item.dimension in OF_THE_BASE_IMAGE]
         if moved and self._base_images is None:
+            derived.has_old_base = True
             told = " and ".join(f"{item.dimension} {item.old}" for item in moved)
             derived.warnings.append(
                 f"its base images are still those of {told}: put the right ones into "

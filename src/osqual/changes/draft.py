@@ -136,6 +136,7 @@ class Draft:
 
 
 def _walk(root: Path, path: str) -> Iterator[tuple[str, str]]:
+    """Files on disk at or below a path: where they are from there, and from the root."""
     mode = _status(root / path, follow=False)
     if mode is None or not stat.S_ISDIR(mode):
         if mode is not None:
@@ -144,15 +145,22 @@ def _walk(root: Path, path: str) -> Iterator[tuple[str, str]]:
     waiting = [path]
     while waiting:
         directory = waiting.pop()
+        for entry in _entries(root, directory):
+            place = f"{directory}/{entry.name}".lstrip("/")
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(place)
+            elif stat.S_ISDIR(_status(root / place) or 0):
+                raise InvalidFile(place, "is a link to a directory, which is not followed")
+            else:
+                yield place[len(path) :].lstrip("/"), place
+
+
+def _entries(root: Path, directory: str) -> list["os.DirEntry[str]"]:
+    try:
         with os.scandir(root / directory) as entries:
-            for entry in entries:
-                place = f"{directory}/{entry.name}".lstrip("/")
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(place)
-                elif entry.is_dir():
-                    raise InvalidFile(place, "is a link to a directory, which is not followed")
-                else:
-                    yield place[len(path) :].lstrip("/"), place
+            return list(entries)
+    except OSError as error:
+        raise InvalidFile(directory, f"cannot be listed: {error.strerror}") from error
 
 
 def _status(path: Path, *, follow: bool = True) -> int | None:

@@ -322,7 +322,7 @@ def _word_doubts(text: str, rename: Rename, spans: Sequence[_Span]) -> Iterator[
 def _short_doubts(text: str, rename: Rename) -> Iterator[tuple[int, str]]:
     """`el7`, `/7/` when the first number changes, and `centos77` for 7.7."""
     old, new = rename.old.split(".")[0], rename.new.split(".")[0]
-    if old != new:
+    if old != new and "." in rename.old:
         pattern = rf"(?:\bel|/|-){re.escape(old)}(?=[/_\s\"'-]|\.[a-z]|$)"
         for match in re.finditer(pattern, text, re.MULTILINE):
             yield match.start(), f"it may be {_told(rename)} {old}"

@@ -166,7 +166,7 @@ def _report(item: "Derived") -> Iterator[str]:
         yield f"  {told}: {', '.join(dict.fromkeys(where))}"
     if item.inherited:
         yield f"  from above: {', '.join(sorted(set(item.inherited)))}"
-    if item.same_recipe:
+    if item.same_recipe and not item.has_old_base:
         yield "  same recipe as its source: its image need not be built anew"
     if item.target.passed_over:
         shown = ", ".join(item.target.passed_over[:_SHOWN])
