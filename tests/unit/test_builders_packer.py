@@ -76,11 +76,11 @@ def test_the_seed_does_not_displace_packers_own_drives() -> None:
     ],
 )
 def test_the_templates_own_wishes_stay(given: dict[str, Any], name: str, expected: Any) -> None:
-    value = qemu_builder(template(given), AROUND).get(name)
+    builder = qemu_builder(template(given), AROUND)
     if name == "qemuargs":
-        assert [words[1] for words in value if words[0] == "-cpu"] == [expected]
+        assert [words[1] for words in builder[name] if words[0] == "-cpu"] == [expected]
     else:
-        assert value == expected
+        assert builder.get(name) == expected
 
 
 def test_paths_become_absolute_and_downloads_stay_relative() -> None:
@@ -110,8 +110,12 @@ def test_cleaning_is_the_last_provisioner() -> None:
 
 
 def test_only_our_manifest_is_written() -> None:
-    processors = [{"type": "manifest", "output": "h.json"}, ["checksum", "manifest"], ["manifest"]]
-    found = effective(template(**{"post-processors": processors}))["post-processors"]
+    processors: list[Any] = [
+        {"type": "manifest", "output": "h.json"},
+        ["checksum", "manifest"],
+        ["manifest"],
+    ]
+    found = effective(template({}, **{"post-processors": processors}))["post-processors"]
     assert found == [["checksum"], {"type": "manifest", "output": "/run/manifest.json"}]
 
 

@@ -25,7 +25,8 @@ from osqual.builders.keys import image_key, layer_key, root_key
 from osqual.builders.layers import Layer, LayerDraft, LayerStore
 from osqual.builders.locks import wait_for
 from osqual.builders.provisioners import FileProvisioner, Provisioner
-from osqual.builders.provisioning import Workshop, run_provisioner
+from osqual.builders.provisioning import run_provisioner
+from osqual.builders.workshop import Workshop
 from osqual.errors import (
     BuildFailed,
     CommandFailed,

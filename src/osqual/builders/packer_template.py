@@ -103,7 +103,8 @@ def _arguments(builder: Mapping[str, Any]) -> list[list[str]]:
 def _seed_arguments(around: QemuSurroundings, builder: Mapping[str, Any]) -> list[list[str]]:
     """Packer keeps every pair of a switch that it does not set itself."""
     arguments = [
-        ["-fw_cfg", f"name={name},file={path}"] for name, path in sorted(around.seed_fw_cfg.items())
+        ["-fw_cfg", f"name={name},file={str(path).replace(',', ',,')}"]
+        for name, path in sorted(around.seed_fw_cfg.items())
     ]
     if around.seed_iso is not None:
         arguments.append([_SEED_SWITCH, str(around.seed_iso)])
