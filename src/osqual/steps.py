@@ -15,6 +15,7 @@ from osqual.catalogue.inputs import ConfigurationInputs, load_inputs
 from osqual.context import Note, RunContext, need
 from osqual.errors import InvalidInput
 from osqual.install import install_product, run_setup_script
+from osqual.leftovers import end_leftovers
 from osqual.machine import Machine
 from osqual.model import (
     Image,
@@ -228,10 +229,10 @@ def destroy_cluster(context: RunContext) -> Note:
 
 
 def end_everything(scope: RunScope, parts: Parts) -> None:
-    """Have every platform end what the run's directory and journal say it has."""
+    """Have every platform end what it made for a run, then whatever else the journal has."""
     for platform in parts.platforms.values():
         platform.destroy(scope)
-    remove_socket_directory(scope)
+    end_leftovers(scope)
 
 
 def keeps_cluster(context: RunContext) -> bool:
