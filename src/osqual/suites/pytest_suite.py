@@ -4,6 +4,7 @@ A run of it is isolated from the person's pytest settings and writes nothing bes
 """
 
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -169,8 +170,10 @@ def _prepare(request: SuiteRequest, files: _Files, scope: RunScope) -> dict[str,
     )
     write_atomic(files.request, plugin.dump())
     path = request.suite.path
-    paths = "" if path.is_dir() else f"testpaths = {path.name}\n"
-    write_atomic(files.ini, f"[pytest]\n{paths}")
+    # `pythonpath`: tests may share a module that stands beside them.
+    lines = ["[pytest]", f"pythonpath = {shlex.quote(str(_home(path)))}"]
+    lines += [] if path.is_dir() else [f"testpaths = {path.name}"]
+    write_atomic(files.ini, "\n".join(lines) + "\n")
     return suite_job.clean_environment(
         {
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
