@@ -1,15 +1,18 @@
 """What the commands that change a catalogue share: options, the diff, and the writing."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from osqual.cli.catalogue_options import filters_of
 from osqual.cli.tables import printable
 
 if TYPE_CHECKING:
+    from osqual.catalogue.catalogue import Catalogue
     from osqual.changes.draft import Draft
+    from osqual.model import Configuration
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,6 +29,31 @@ def change_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def choose(
+    catalogue: "Catalogue", patterns: Sequence[str], dimensions: dict[str, Any]
+) -> list["Configuration"]:
+    """The configurations that are to be changed; all of them only when that is said.
+
+    Raises UsageError when nothing was named, and NotFound when nothing is meant.
+    """
+    from osqual.errors import NotFound, UsageError
+
+    filters = filters_of(catalogue, dimensions)
+    if not patterns and not filters.conditions:
+        raise UsageError(
+            "Nothing says which configurations are meant.",
+            resolution="name directories or patterns such as 'centos/7.8/**' ('**' means all), or "
+            "filter by dimensions such as --os centos",
+        )
+    chosen = [item for item in catalogue.select(patterns) if filters.matches(item.dimensions)]
+    if not chosen:
+        raise NotFound(
+            "No configuration meets all of that.",
+            resolution="`osqual find` with the same filters shows the nearest",
+        )
+    return chosen
 
 
 def carry_out(draft: "Draft", *, dry_run: bool, force: bool, quiet: bool) -> bool:

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from osqual.cli.catalogue_options import CatalogueCommand, complete_leaf, filters_of
-from osqual.cli.changing import carry_out, change_options, tell
+from osqual.cli.catalogue_options import CatalogueCommand, complete_leaf
+from osqual.cli.changing import carry_out, change_options, choose, tell
 from osqual.cli.common import catalogue_option
 
 if TYPE_CHECKING:
-    from osqual.catalogue.catalogue import Catalogue
     from osqual.changes.derive import Derived
-    from osqual.model import Configuration
 
 _SHOWN = 3
 
@@ -84,31 +82,6 @@ def derive(
     tell(_hints(derived), colour="yellow")
     tell(_warnings(derived), colour="yellow")
     carry_out(deriver.draft, dry_run=dry_run, force=force, quiet=quiet)
-
-
-def choose(
-    catalogue: "Catalogue", patterns: Sequence[str], dimensions: dict[str, Any]
-) -> list["Configuration"]:
-    """The configurations that are to be changed; all of them only when that is said.
-
-    Raises UsageError when nothing was named, and NotFound when nothing is meant.
-    """
-    from osqual.errors import NotFound, UsageError
-
-    filters = filters_of(catalogue, dimensions)
-    if not patterns and not filters.conditions:
-        raise UsageError(
-            "Nothing says which configurations are meant.",
-            resolution="name directories or patterns such as 'centos/7.8/**' ('**' means all), or "
-            "filter by dimensions such as --os centos",
-        )
-    chosen = [item for item in catalogue.select(patterns) if filters.matches(item.dimensions)]
-    if not chosen:
-        raise NotFound(
-            "No configuration meets all of that.",
-            resolution="`osqual find` with the same filters shows the nearest",
-        )
-    return chosen
 
 
 def _parse_values(values: Sequence[str]) -> dict[str, str]:

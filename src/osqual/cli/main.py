@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "plan": ("Ask", "plan:plan", "What would run, and why."),
     "derive": ("Change", "derive:derive", "New configurations from existing ones."),
     "lint": ("Tools", "lint:lint", "Check a catalogue, and repair what has one answer."),
+    "edit": ("Change", "edit:edit", "Set a key across many configurations."),
     "schema": ("Tools", "schema:schema", "JSON Schema of the files that people write."),
     "cache": ("Tools", "cache:cache", "Show and prune base images and layers."),
     "doctor": ("Tools", "doctor:doctor", "Check this machine: programs, acceleration, space."),
