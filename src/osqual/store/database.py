@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
-from osqual.errors import InfrastructureError, InvalidInput
+from osqual.errors import InvalidInput
 from osqual.store.schema import SCHEMA_REVISION
 
 BUSY_TIMEOUT_S = 30
@@ -27,7 +25,10 @@ def open_engine(url: str) -> Engine:
             found = _revision(connection)
             connection.rollback()
             if found != SCHEMA_REVISION:
-                _migrate(connection, found, _redacted(engine))
+                # Alembic takes a second to import; it is needed once per database.
+                from osqual.store.migrate import migrate
+
+                migrate(connection, found, _redacted(engine))
                 connection.commit()
     except InvalidInput:
         raise
@@ -63,23 +64,6 @@ def _revision(connection: Connection) -> str | None:
         return None
     row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
     return None if row is None else str(row[0])
-
-
-def _migrate(connection: Connection, found: str | None, name: str) -> None:
-    if found is not None and found > SCHEMA_REVISION:
-        raise InvalidInput(
-            f"The store {name} was written by a newer osqual (schema {found}; this one knows "
-            f"{SCHEMA_REVISION}).",
-            resolution="use that newer osqual, or another state directory",
-        )
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    try:
-        command.upgrade(config, "head")
-    except OperationalError as error:
-        raise InfrastructureError(f"The store {name} cannot be migrated: {error.orig}") from error
 
 
 def _redacted(engine: Engine) -> str:
