@@ -29,6 +29,7 @@ def set_value(text: str, path: KeyPath, value: Any, source: str) -> str:
     expected = _put(load_yaml(text, source), path, value, source)
     attempts = (
         lambda: _replace_scalar(text, path, value),
+        lambda: _replace_lines(text, path, value),
         lambda: _append_key(text, path, value),
         lambda: _with_ruamel(text, lambda data: _put_in_place(data, path, value)),
     )
@@ -171,6 +172,22 @@ def _ended(text: str) -> str:
     return text + ("\r\n" if "\r\n" in text else "\n")
 
 
+def _replace_lines(text: str, path: KeyPath, value: Any) -> str | None:
+    """The lines of a key replaced by its new value's; comments between them stay."""
+    start, _ = _node_at(text, path)
+    if start is None or not isinstance(path[-1], str):
+        return None
+    without = _cut_lines(text, path)
+    if without is None:
+        return None
+    lines, first = without.split("\n"), start.start_mark.line
+    indent = " " * start.start_mark.column
+    added = [f"{indent}{line}" for line in _block({path[-1]: value}).splitlines()]
+    end = "\r" if "\r\n" in text else ""
+    rest = lines[first:] or [""]
+    return "\n".join([*lines[:first], *(f"{line}{end}" for line in added), *rest])
+
+
 def _cut_lines(text: str, path: KeyPath) -> str | None:
     """Without the lines of a key or item that has them for itself; comments around them stay."""
     start, value = _node_at(text, path)
@@ -178,13 +195,11 @@ def _cut_lines(text: str, path: KeyPath) -> str | None:
         return None
     lines = text.split("\n")
     first, last = start.start_mark.line, _last_line(start, value)
-    lead = lines[first][: start.start_mark.column]
-    if lead.strip() not in ("", "-"):
-        return None
-    if isinstance(path[-1], int) and lead.strip() != "-":
+    lead = lines[first][: start.start_mark.column].strip()
+    if lead != ("-" if isinstance(path[-1], int) else ""):
         return None
     comments = [line for line in lines[first : last + 1] if line.lstrip().startswith("#")]
-    return "\n".join([*lines[:first], *comments, *lines[last + 1 :]])
+    return "\n".join([*lines[:first], *comments, *(lines[last + 1 :] or [""])])
 
 
 def _last_line(start: yaml.Node, value: yaml.Node) -> int:
