@@ -4,7 +4,6 @@ from pathlib import Path
 
 from osqual.bases.cache import BaseCache
 from osqual.bases.debian.build import build_debian, debian_key
-from osqual.bases.download import download
 from osqual.bases.files import describe_file, find_file
 from osqual.bases.image import BaseImage
 from osqual.bases.reference import (
@@ -53,6 +52,9 @@ def _make(
 ) -> BaseImage:
     if isinstance(parsed, DebianReference):
         return build_debian(parsed, key, cache, scope)
+    # The HTTP client takes half a second to import; most runs download nothing.
+    from osqual.bases.download import download
+
     return download(parsed, key, cache, scope)
 
 

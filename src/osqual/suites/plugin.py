@@ -3,11 +3,9 @@
 It runs in the suite's own process and knows only the file that `OSQUAL_SUITE_REQUEST` names.
 """
 
-import json
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,42 +23,13 @@ from osqual.suites.junit import (
     TEST_ID_PROPERTY,
     clean_text,
 )
+from osqual.suites.plugin_request import REQUEST_VARIABLE, PluginRequest
 from osqual.suites.progress import ProgressWriter
 
-REQUEST_VARIABLE = "OSQUAL_SUITE_REQUEST"
 PLUGIN_NAME = "osqual-suite"
 LOST_PROPERTY = "osqual.lost"
 
 Machines = Callable[[Node | str], Machine]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PluginRequest:
-    """What the plugin is told, as JSON: paths, the configuration's dimensions, -k."""
-
-    cluster: Path
-    control_dir: Path
-    progress: Path
-    dimensions: Mapping[str, str] = field(default_factory=dict)
-    keywords: tuple[str, ...] = ()
-
-    def dump(self) -> str:
-        """The request as JSON."""
-        document = dict(vars(self))
-        document["dimensions"] = dict(self.dimensions)
-        return json.dumps(document, indent=2, default=str) + "\n"
-
-    @classmethod
-    def load(cls, path: Path) -> "PluginRequest":
-        """Read what `dump` wrote."""
-        document = json.loads(path.read_text(encoding="utf-8"))
-        return cls(
-            cluster=Path(document["cluster"]),
-            control_dir=Path(document["control_dir"]),
-            progress=Path(document["progress"]),
-            dimensions=document["dimensions"],
-            keywords=tuple(document["keywords"]),
-        )
 
 
 def pytest_configure(config: pytest.Config) -> None:

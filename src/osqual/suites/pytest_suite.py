@@ -20,7 +20,7 @@ from osqual.sockets import socket_directory
 from osqual.suites import job as suite_job
 from osqual.suites.base import SuiteRequest
 from osqual.suites.junit import JunitReport, read_junit
-from osqual.suites.plugin import REQUEST_VARIABLE, PluginRequest
+from osqual.suites.plugin_request import REQUEST_VARIABLE, PluginRequest
 from osqual.suites.progress import LineFollower, SuiteProgress
 
 # Exit codes of pytest (pytest.ExitCode).

@@ -1,0 +1,37 @@
+"""What a suite's own process is told. Apart from the plugin, so that the engine needs no pytest."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+REQUEST_VARIABLE = "OSQUAL_SUITE_REQUEST"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PluginRequest:
+    """What the plugin is told, as JSON: paths, the configuration's dimensions, -k."""
+
+    cluster: Path
+    control_dir: Path
+    progress: Path
+    dimensions: Mapping[str, str] = field(default_factory=dict)
+    keywords: tuple[str, ...] = ()
+
+    def dump(self) -> str:
+        """The request as JSON."""
+        document = dict(vars(self))
+        document["dimensions"] = dict(self.dimensions)
+        return json.dumps(document, indent=2, default=str) + "\n"
+
+    @classmethod
+    def load(cls, path: Path) -> "PluginRequest":
+        """Read what `dump` wrote."""
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return cls(
+            cluster=Path(document["cluster"]),
+            control_dir=Path(document["control_dir"]),
+            progress=Path(document["progress"]),
+            dimensions=document["dimensions"],
+            keywords=tuple(document["keywords"]),
+        )
