@@ -15,7 +15,7 @@ DCOS_IMAGES_LAYOUT = "{os}/{os_version}/{platform}/{product}-{release}/docker-{d
 class FileNames:
     """Names of a configuration's files; the defaults are those of dcos/dcos-images."""
 
-    __pydantic_config__: ClassVar[Mapping[str, str]] = MappingProxyType({"extra": "forbid"})
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}  # settings read these
 
     template: str = "packer.json"
     base_images: str = "base_images.json"

@@ -42,13 +42,14 @@ class GitTree:
         """Whether the catalogue is kept in git at all."""
         if not any((parent / ".git").exists() for parent in (self.root, *self.root.parents)):
             return False
-        return self._git("rev-parse", "--is-inside-work-tree").stdout.strip() == "true"
+        return self._git("rev-parse", "--is-inside-work-tree", check=False).stdout == "true\n"
 
     def commit_of(self, ref: str) -> str:
         """The id of the commit that a ref names. Raises UsageError."""
         if not self.is_work_tree():
             raise UsageError(
-                f"{self.root} is not in a git work tree, so there is no {ref!r} to compare with."
+                f"{self.root} is not in a git work tree, so there is no {ref!r} to compare with.",
+                details=self._git("rev-parse", "--git-dir", check=False).stderr,
             )
         found = self._git(
             "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}", check=False

@@ -38,11 +38,12 @@ def used_files(catalogue: Catalogue, configuration: Configuration) -> list[UsedF
         UsedFile(key=key, name=name, path=_find(catalogue, configuration, name))
         for key, name in wanted.items()
     ]
-    profile = find_profile(catalogue, configuration)
-    return [
-        *found,
-        UsedFile(key="profile", name=profile.name if profile else names.profile, path=profile),
-    ]
+    try:
+        profile = find_profile(catalogue, configuration)
+    except InvalidInput:
+        profile = None
+    name = profile.name if profile else names.profile
+    return [*found, UsedFile(key="profile", name=name, path=profile)]
 
 
 def _find(catalogue: Catalogue, configuration: Configuration, name: str) -> Path | None:
