@@ -93,25 +93,25 @@ def lint(
     root = find_catalogue(start)
     settings = load_settings(root)
     catalogue = Catalogue(root=root, conventions=settings.conventions)
-    view = _look_at(catalogue)
+    view = _look_at(catalogue, settings.products)
     scope = _scope(view, paths, since)
     accepted = settings.lint.accepted
     if fix:
         _repair(view, rules, accepted, scope, style=style, dry_run=dry_run, force=force)
-        view = view if dry_run else _look_at(catalogue)
+        view = view if dry_run else _look_at(catalogue, settings.products)
     report = check(view, rules, accepted, scope)
     _print(report, rules, style, _prefix(root))
     failed = any(strict or settings.lint.strict or f.level == "error" for f in report.findings)
     return ExitCode.REJECTED if failed else ExitCode.OK
 
 
-def _look_at(catalogue: "Catalogue") -> "View":
+def _look_at(catalogue: "Catalogue", products: str) -> "View":
     """The catalogue as it is now: nothing listed earlier is used again."""
     from osqual.catalogue.catalogue import Catalogue
     from osqual.lint.view import View
 
     fresh = Catalogue(root=catalogue.root, conventions=catalogue.conventions)
-    return View(catalogue=fresh, today=datetime.now(UTC).date())
+    return View(catalogue=fresh, today=datetime.now(UTC).date(), products=products)
 
 
 def _scope(view: "View", paths: Sequence[str], since: str | None) -> "Scope | None":

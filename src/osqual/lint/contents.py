@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +48,26 @@ class Contents:
     def files(self) -> frozenset[str]:
         """The same, to ask whether there is one."""
         return frozenset(self.paths)
+
+    @cached_property
+    def links(self) -> Mapping[str, str]:
+        """Symbolic link -> where it leads in the end, relative to the root where it is inside."""
+        found = {}
+        for path in self.paths:
+            place = self.root / path
+            if place.is_symlink():
+                target = place.resolve()
+                inside = target.is_relative_to(self.root)
+                found[path] = target.relative_to(self.root).as_posix() if inside else str(target)
+        return found
+
+    def may_move(self, path: str) -> bool:
+        """Whether a file is no link, and no link leads to it."""
+        return path not in self.links and path not in self._link_targets
+
+    @cached_property
+    def _link_targets(self) -> frozenset[str]:
+        return frozenset(self.links.values())
 
     def content(self, path: str) -> Content | None:
         """A file's bytes; None, with a problem, when it cannot be read."""

@@ -107,14 +107,16 @@ class _Planner:
             content = self.view.contents.content(path)
             if content is None:
                 continue
-            # A link stays as it is: it takes part as something that equals nothing else.
-            unique = place.is_symlink() or not self._may_move(name, path)
+            # What has to stay takes part as something that equals nothing else.
+            unique = not self._may_move(name, path)
             digest = path.encode(errors="surrogateescape") if unique else content.digest
             found[directory] = (digest, bool(place.stat().st_mode & 0o100))
         return found
 
     def _may_move(self, name: str, path: str) -> bool:
         """Whether a file means the same in another directory."""
+        if not self.view.contents.may_move(path):
+            return False
         if name != self.view.catalogue.conventions.files.base_images:
             return True
         images = self.view.base_images(path)  # a file on this machine is named relative to it

@@ -4,6 +4,7 @@ Afterwards every configuration must find the same bytes under every name as befo
 """
 
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -115,6 +116,8 @@ def _copy(view: View, scratch: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir() and not source.is_symlink():
             shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
+        elif path in view.contents.links and not Path(view.contents.links[path]).is_absolute():
+            target.symlink_to(os.path.relpath(root / view.contents.links[path], source.parent))
         elif not target.exists():
             shutil.copy2(source, target, follow_symlinks=False)
 
@@ -126,7 +129,7 @@ def _repair_once(
     draft = Draft(view.catalogue.root)
     removed_executable: set[str] = set()
     for old, new in renames(view):
-        if ("OSQ601", old) in wanted:
+        if ("OSQ601", old) in wanted and view.contents.may_move(old):
             _move(draft, old, new, removed_executable)
     for path, _, right in descriptions(view):
         if ("OSQ204", path) in wanted and _describe(draft, path, right):

@@ -80,6 +80,8 @@ class View:
 
     catalogue: Catalogue
     today: date
+    products: str = "products"
+    """Where product definitions are, relative to the root."""
     in_git: bool = True
     """Whether to ask git which files there are."""
     problems: dict[str, InvalidFile] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 
 from osqual.catalogue.tree import upwards
-from osqual.errors import InvalidFile, UnknownKey
+from osqual.errors import InvalidFile, InvalidInput, UnknownKey
 from osqual.lint.duplicates import (
     Duplicate,
     json_duplicates,
@@ -14,6 +14,8 @@ from osqual.lint.duplicates import (
 )
 from osqual.lint.finding import Found, error, warning
 from osqual.lint.view import View
+from osqual.products import FILE_NAME as PRODUCT_FILE
+from osqual.products import load_product
 
 # What lies in a catalogue for people and for tools, and is no part of any image.
 _FOR_PEOPLE = (".*", "*.md", "*.rst", "*.txt", "LICENSE*", "COPYING*", "NOTICE*", "CODEOWNERS")
@@ -35,6 +37,19 @@ def unreadable(view: View) -> Iterator[Found]:
     for problem in view.all_problems:
         if not isinstance(problem, UnknownKey):
             yield _of_problem(problem)
+    yield from _broken_products(view)
+
+
+def _broken_products(view: View) -> Iterator[Found]:
+    """Definitions of products that a run could not use."""
+    for path in view.contents.paths:
+        folder, _, name = path.rpartition("/")
+        if name == PRODUCT_FILE and posixpath.dirname(folder) == posixpath.normpath(view.products):
+            try:
+                load_product(posixpath.basename(folder), view.catalogue.root, view)
+            except InvalidInput as problem:
+                message = problem.details.partition("\n")[0] or problem.brief
+                yield Found(file=path, message=message)
 
 
 def unknown_key(view: View) -> Iterator[Found]:
