@@ -29,6 +29,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "derive": ("Change", "derive:derive", "New configurations from existing ones."),
     "lint": ("Tools", "lint:lint", "Check a catalogue, and repair what has one answer."),
     "edit": ("Change", "edit:edit", "Set a key across many configurations."),
+    "mute": ("Change", "mute:mute", "Let the failure of a test not count."),
+    "unmute": ("Change", "unmute:unmute", "Let a test count again."),
     "schema": ("Tools", "schema:schema", "JSON Schema of the files that people write."),
     "cache": ("Tools", "cache:cache", "Show and prune base images and layers."),
     "doctor": ("Tools", "doctor:doctor", "Check this machine: programs, acceleration, space."),
