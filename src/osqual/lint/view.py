@@ -185,6 +185,10 @@ class View:
         """The qualification record."""
         return self._parse("record", path, parse_record)
 
+    def setup(self, path: str) -> str | None:
+        """The text of a deprecated set-up script."""
+        return self._parse("setup", path, lambda text, _: text)
+
     def mutes(self, path: str) -> tuple[Mute, ...]:
         """The entries of a mutes file."""
 
@@ -250,7 +254,7 @@ class View:
             files.history: self.builds,
             files.record: self.record,
             files.mutes: self.mutes,
-            files.setup: self.contents.text,
+            files.setup: self.setup,
         }
         for name, read in readers.items():
             for path in self.known_files(name):
@@ -258,7 +262,7 @@ class View:
         for leaf in self.leaves:
             self.scripts(leaf)
         found = {problem.source: problem for problem in self.catalogue.tree.problems}
-        return tuple({**found, **self.contents.problems, **self.problems}.values())
+        return tuple({**found, **self.problems}.values())
 
     # The files that a template names, and the scripts among them.
 
@@ -301,8 +305,10 @@ class View:
         if not name.startswith("/"):
             for directory in upwards(leaf.path):
                 path = posixpath.normpath(posixpath.join(directory, name))
-                if path in self.contents.files:
+                if path in self.contents.files and path not in self.contents.links:
                     return path, ""
+                if path in self.contents.links:
+                    break
         try:
             found = find_file(self.catalogue, leaf.configuration, name)
         except InvalidInput as error:

@@ -45,7 +45,7 @@ def _scripts(view: View, leaf: Leaf) -> Iterator[tuple[Script, Mapping[str, Any]
     for script in view.scripts(leaf):
         if not script.line:
             yield script, entries[int(script.key.partition("[")[2].partition("]")[0])]
-    setup = view.contents.text(leaf.setup) if leaf.setup else None
+    setup = view.setup(leaf.setup)
     if setup is not None:
         yield Script(file=leaf.setup, text=setup), {}
 
