@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import subprocess
 import threading
 import time
@@ -18,6 +17,7 @@ from osqual.builders.base import Builder, BuildRequest
 from osqual.builders.layered import LayeredBuilder
 from osqual.builders.layers import LayerStore
 from osqual.builders.packer import PackerBuilder
+from osqual.builders.teardown import end_builds
 from osqual.cancellation import Cancellation
 from osqual.errors import BuildFailed, Interrupted
 from osqual.events import Event, EventBus, EventKind
@@ -410,11 +410,12 @@ def test_the_machine_of_a_failed_build_is_kept_when_asked(bench: Bench) -> None:
             f"{command} cat /root/kept", shell=True, capture_output=True, text=True, timeout=120
         )
         assert done.stdout == "kept\n", done.stderr
+        assert process_start(int(row["external_id"])) is not None
     finally:
-        pid = int(row["external_id"])
-        assert process_start(pid) is not None
-        os.killpg(pid, 9)
+        end_builds(attempt.scope)
         remove_socket_directory(attempt.scope)
+    attempt.assert_nothing_left()
+    end_builds(attempt.scope)
 
 
 def test_a_layer_that_cannot_be_used_is_made_again(bench: Bench) -> None:

@@ -247,3 +247,12 @@ def test_an_untouched_image_with_another_time_is_read_and_believed(images: Image
 def test_a_broken_index_entry_means_not_found(images: ImageStore) -> None:
     (images.directory / "index" / "key.json").write_text("[]")
     assert images.find("key") is None
+
+
+def test_unfinished_layers_of_killed_processes_are_removed(chain: LayerStore) -> None:
+    (chain.directory / "killed").mkdir()
+    draft = chain.begin("now")
+    assert draft is not None
+    chain.remove_unfinished()
+    assert {item.name for item in chain.directory.glob("*/")} == {"a", "b", "now"}
+    draft.drop()

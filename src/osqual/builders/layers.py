@@ -128,6 +128,13 @@ class LayerStore:
         found = [self.find(item.name) for item in self.directory.iterdir() if item.is_dir()]
         return tuple(sorted((x for x in found if x is not None), key=lambda layer: layer.made))
 
+    def remove_unfinished(self) -> None:
+        """Remove what processes that were killed left; what is being made now stays."""
+        if self.directory.is_dir():
+            for item in self.directory.iterdir():
+                if item.is_dir() and not (item / RECORD).exists():
+                    self.remove(item.name)
+
     def prune(self, *, keep: int = 0) -> int:
         """Remove all but the newest layers, and every unfinished one; returns bytes freed.
 
