@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from filelock import FileLock
@@ -28,8 +29,6 @@ from osqual.process import Completed, run, tail
 CONNECT_TIMEOUT_S = 30.0
 TRANSFER_TIMEOUT_S = 1800.0
 POLL_S = 0.25
-# sshd may be up before the keys of a first boot are in place; longer than this is no transition.
-UNSETTLED_S = 120.0
 # OpenSSH's own exit status for a connection that failed (ssh(1), EXIT STATUS).
 _SSH_FAILED = 255
 
@@ -40,6 +39,18 @@ class ConnectionLost(InfrastructureError):
 
 class HostKeyMismatch(InfrastructureError):
     """A node showed another host key than the one that was made for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long single things may take, in seconds; generous, for machines under emulation."""
+
+    login_s: float = 60.0
+    greeting_s: float = 4.0
+    """A server that runs greets sooner than this."""
+    shutdown_s: float = 60.0
+    unsettled_s: float = 120.0
+    """sshd may be up before the keys of a first boot are in place; longer is no transition."""
 
 
 class Machine:
@@ -53,6 +64,7 @@ class Machine:
         cancellation: Cancellation,
         *,
         user_config: bool = False,
+        patience: Patience = Patience(),
     ) -> None:
         """`control_dir` must be short (UNIX sockets); `user_config` reads the user's ssh files."""
         self.node = node
@@ -61,6 +73,7 @@ class Machine:
         self._lock = FileLock(control_dir / f"{node.name}.lock")
         self._cancellation = cancellation
         self._user_config = user_config
+        self._patience = patience
 
     # Connection
 
@@ -135,7 +148,13 @@ class Machine:
             self._socket.unlink(missing_ok=True)
             # ControlPersist bounds what a process that was killed leaves behind.
             argv = self._client("-fN", "-o", "ControlMaster=yes", "-o", "ControlPersist=600")
-            done = run(argv, timeout_s=CONNECT_TIMEOUT_S * 3, cancellation=token, check=False)
+            try:
+                done = run(argv, timeout_s=self._patience.login_s, cancellation=token, check=False)
+            except TimeLimitExceeded as error:
+                token.check()  # the caller's limit, or only that of this attempt
+                raise self._connection_error(
+                    "The server greeted, but did not log us in."
+                ) from error
         if done.exit_status != 0:
             raise self._connection_error(done.stderr)
 
@@ -189,7 +208,10 @@ class Machine:
                 failures.append(error)
                 refused = isinstance(error, HostKeyMismatch) or "Permission denied" in error.details
                 unsettled_since = (unsettled_since or time.monotonic()) if refused else None
-                if unsettled_since and time.monotonic() - unsettled_since > UNSETTLED_S:
+                if (
+                    unsettled_since
+                    and time.monotonic() - unsettled_since > self._patience.unsettled_s
+                ):
                     raise
             check_alive()
             token.sleep(POLL_S)
@@ -290,12 +312,26 @@ class Machine:
         # timeout would end it.
         later = "(sleep 1; systemctl reboot) </dev/null >/dev/null 2>&1 &"
         self.run(["sh", "-c", later], sudo=True)
+        self.close()
+        self._wait_gone(token, check_alive or (lambda: None))
         while True:
             self.close()
             self.wait_ready(token.remaining_s() or 0.0, check_alive)
             with suppress(ConnectionLost):
                 if self.boot_id() != before:
                     return
+            token.sleep(1.0)
+
+    def _wait_gone(self, token: Cancellation, check_alive: Callable[[], None]) -> None:
+        """Wait until the server stops answering: one that shuts down may keep us hanging."""
+        give_up = time.monotonic() + self._patience.shutdown_s
+        while time.monotonic() < give_up:
+            soon = token.limited(self._patience.greeting_s, f"a greeting of {self.node.name}")
+            try:
+                wait_banner(self.node.ssh_host, self.node.ssh_port, soon, check_alive)
+            except TimeLimitExceeded:
+                token.check()
+                return
             token.sleep(1.0)
 
     # Files

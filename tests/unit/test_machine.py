@@ -21,6 +21,7 @@ from osqual.machine import (
     ConnectionLost,
     HostKeyMismatch,
     Machine,
+    Patience,
     close_connections,
     known_hosts_line,
 )
@@ -48,6 +49,7 @@ case $mode in
   exit) rm -f "$socket" ;;
   master)
     case $state in
+      hanging) sleep 60 ;;
       refused) echo "Connection refused" >&2; exit 255 ;;
       denied) echo "Permission denied (publickey)." >&2; exit 255 ;;
       mismatch) echo "Host key verification failed." >&2; exit 255 ;;
@@ -111,7 +113,9 @@ def machine(fake: Path, tmp_path: Path, greeter: Greeter) -> Machine:
     return make_machine(tmp_path, greeter.port)
 
 
-def make_machine(tmp_path: Path, port: int = 1, user_config: bool = False) -> Machine:
+def make_machine(
+    tmp_path: Path, port: int = 1, *, user_config: bool = False, patience: Patience | None = None
+) -> Machine:
     node = Node(
         name="master-1",
         role=Role.MASTER,
@@ -126,7 +130,14 @@ def make_machine(tmp_path: Path, port: int = 1, user_config: bool = False) -> Ma
         public_key=tmp_path / "a key.pub",
         known_hosts=tmp_path / "known_hosts",
     )
-    return Machine(node, identity, tmp_path, Cancellation(), user_config=user_config)
+    return Machine(
+        node,
+        identity,
+        tmp_path,
+        Cancellation(),
+        user_config=user_config,
+        patience=patience or Patience(),
+    )
 
 
 def log(fake: Path) -> list[str]:
@@ -236,6 +247,38 @@ def test_a_limit_tells_what_ssh_said_last(
     with pytest.raises(TimeLimitExceeded, match="ssh on master-1") as limit:
         machine.wait_ready(1.5)
     assert said in limit.value.details
+
+
+def test_a_login_that_hangs_is_given_up_and_tried_again(
+    fake: Path, tmp_path: Path, greeter: Greeter
+) -> None:
+    machine = make_machine(tmp_path, greeter.port, patience=Patience(login_s=0.5))
+    (fake / "state").write_text("hanging")
+    with pytest.raises(ConnectionLost, match="master-1"):
+        machine.connect()
+    threading.Timer(1.0, lambda: (fake / "state").write_text("")).start()
+    machine.wait_ready(60)
+
+
+def test_a_reboot_ends_with_a_new_boot(fake: Path, tmp_path: Path, greeter: Greeter) -> None:
+    machine = make_machine(tmp_path, greeter.port, patience=Patience(greeting_s=0.3))
+    (fake / "sudo").write_text('#!/bin/sh\nshift 2; exec "$@"\n')
+    (fake / "systemctl").write_text(f'#!/bin/sh\necho "$1" > {fake}/rebooted\n')
+    (fake / "cat").write_text(
+        f"""#!/bin/sh
+case $1 in
+  /proc/sys/kernel/random/boot_id) [ -e {fake}/rebooted ] && echo two || echo one ;;
+  *) exec /bin/cat "$@" ;;
+esac
+"""
+    )
+    for name in ("sudo", "systemctl", "cat"):
+        (fake / name).chmod(0o755)
+    assert machine.boot_id() == "one"
+    greeter.after = greeter.seen + 4  # it goes away for a while
+    machine.reboot(60)
+    assert machine.boot_id() == "two"
+    assert (fake / "rebooted").read_text() == "reboot\n"
 
 
 def test_another_host_key_is_a_named_error(machine: Machine, fake: Path) -> None:

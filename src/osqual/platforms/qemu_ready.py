@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from osqual.cancellation import Cancellation
-from osqual.errors import Interrupted, OsqualError, ProvisionFailed
+from osqual.errors import Interrupted, OsqualError, ProvisionFailed, TimeLimitExceeded
 from osqual.machine import Machine
 from osqual.model import Cluster, Node
 from osqual.qemu.vm import Vm
@@ -74,7 +74,7 @@ def _on_all(
         waiting: dict[Future[None], Node] = {pool.submit(action, node): node for node in nodes}
         try:
             while waiting:
-                scope.cancellation.check()
+                _check_time(scope.cancellation, list(waiting.values()))
                 for future in wait(waiting, timeout=POLL_S, return_when=FIRST_COMPLETED).done:
                     node = waiting.pop(future)
                     _raise_failure(node, future, scope)
@@ -84,6 +84,20 @@ def _on_all(
         except BaseException:
             stop.set()
             raise
+
+
+def _check_time(cancellation: Cancellation, waiting: Sequence[Node]) -> None:
+    """Like `Cancellation.check`, but a limit names the nodes that were still waited for."""
+    try:
+        cancellation.check()
+    except TimeLimitExceeded as error:
+        consoles = [f"{node.name}: {node.console}\n{_console_tail(node)}" for node in waiting]
+        raise TimeLimitExceeded(
+            error.brief,
+            details="Still waiting for these nodes, with the ends of their consoles:\n"
+            + "\n".join(consoles),
+            resolution=error.resolution,
+        ) from error
 
 
 def _raise_failure(node: Node, future: Future[None], scope: RunScope) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from osqual.cancellation import Cancellation
-from osqual.errors import InfrastructureError, OsqualError
+from osqual.errors import InfrastructureError, OsqualError, TimeLimitExceeded
 from osqual.process import Job, JobState, tail, write_atomic
 from osqual.qemu.acceleration import Acceleration
 from osqual.qemu.failure import VmFailed, explain_failure
@@ -25,6 +25,7 @@ RECORD_NAME = "vm.json"
 PID_FILE = "qemu.pid"
 START_TIMEOUT_S = 120.0
 KILL_TIMEOUT_S = 30.0
+CHECK_TIMEOUT_S = 5.0
 MIGRATION_TIMEOUT_S = 600.0
 POLL_S = 0.05
 # No limit in practice: the default of 128 MiB/s is meant for networks.
@@ -253,7 +254,9 @@ class Vm:
         """Raise VmFailed when QEMU has ended, or has stopped the guest for an error of the host."""
         if not self.is_alive():
             raise self.failure()
-        with suppress(QmpError), self.qmp() as qmp:
+        # No answer in time is no verdict: QEMU may be busy, or talking to somebody else.
+        token = self._scope.cancellation.limited(CHECK_TIMEOUT_S, f"checking {self.name}")
+        with suppress(QmpError, TimeLimitExceeded), self.qmp(token) as qmp:
             status = qmp.execute("query-status")["status"]
             if status in ("io-error", "internal-error", "guest-panicked"):
                 raise self.failure(status)
