@@ -31,6 +31,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "edit": ("Change", "edit:edit", "Set a key across many configurations."),
     "mute": ("Change", "mute:mute", "Let the failure of a test not count."),
     "unmute": ("Change", "unmute:unmute", "Let a test count again."),
+    "convert-feed": ("Change", "convert_feed:convert_feed", "A vendor's feed as base images."),
+    "init": ("Change", "init:init", "Start a catalogue."),
     "import-mutes": ("Change", "import_mutes:import_mutes", "Turn -k strings into mutes."),
     "schema": ("Tools", "schema:schema", "JSON Schema of the files that people write."),
     "cache": ("Tools", "cache:cache", "Show and prune base images and layers."),
