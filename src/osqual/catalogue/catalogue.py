@@ -108,10 +108,7 @@ class Catalogue:
     @cached_property
     def tree(self) -> Tree:
         """Every directory that the layout leads to, listed once."""
-        tree = self.scan()
-        self.index.retain(tree.listings)
-        self.index.save()
-        return tree
+        return self.scan()
 
     def scan(self, start: str = "", wanted: Wanted | None = None) -> Tree:
         """List the directories from `start` down, anew; only branches that are wanted."""

@@ -1,13 +1,16 @@
 """What is published for each configuration: its images, and what the evidence says of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.filters import Filters
+from osqual.catalogue.index import Row
+from osqual.catalogue.tree import reachable
 from osqual.conventions import FileNames
 from osqual.documents import read_document
 from osqual.errors import InvalidFile
@@ -27,8 +30,7 @@ class Standing(StrEnum):
     NO_IMAGE = "no image"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(NamedTuple):  # as Row: a question may be about all of a large catalogue
     """The published facts of one configuration. `when` is ISO 8601, empty when nothing tells."""
 
     path: str
@@ -60,51 +62,103 @@ def read_facts(
 
     A broken file counts as absent for its own configuration only.
     """
-    if filters is None or not filters.conditions:
-        tree, filters = catalogue.tree, Filters()
-    else:
-        tree = catalogue.scan(wanted=filters.may_match)
-    found: list[Facts] = []
-    problems: list[InvalidFile] = list(tree.problems)
-    for path, dimensions in tree.configurations(catalogue.conventions.files):
-        if filters.matches(dimensions):
-            names = tree.listings[path].names
-            facts, broken = _facts_of(catalogue, path, dimensions, names)
-            found.append(facts)
-            problems += broken
-    catalogue.index.save()
-    return found, problems
+    asked = _Asked(catalogue=catalogue, filters=filters or Filters())
+    if not asked.from_index():
+        asked.from_tree()
+    return asked.found, asked.problems
 
 
 def facts_of(
     catalogue: Catalogue, path: str, dimensions: Mapping[str, str]
 ) -> tuple[Facts, list[InvalidFile]]:
     """One configuration's facts, and which of its published files are broken."""
-    names = catalogue.scan(path).listings[path].names
-    return _facts_of(catalogue, path, dimensions, names)
+    reader = _Reader(
+        root=catalogue.root, path=path, names=catalogue.scan(path).listings[path].names
+    )
+    return reader.facts(catalogue.conventions.files, dimensions), reader.problems
 
 
-def _facts_of(
-    catalogue: Catalogue, path: str, dimensions: Mapping[str, str], names: frozenset[str]
-) -> tuple[Facts, list[InvalidFile]]:
-    files, index = catalogue.conventions.files, catalogue.index
-    stamps = index.stamps([f"{path}/{name}" for name in files.published if name in names])
-    remembered = index.facts(path, stamps) if stamps is not None else None
-    if remembered is not None:
-        standing, when, *images = remembered
-        return Facts(
-            path=path,
-            dimensions=dimensions,
-            images=dict(zip(images[::2], images[1::2], strict=True)),
-            standing=Standing(standing),
-            when=when,
-        ), []
-    reader = _Reader(root=catalogue.root, path=path, names=names)
-    facts = reader.facts(files, dimensions)
-    if stamps is not None and not reader.problems:
-        images = [part for pair in facts.images.items() for part in pair]
-        index.remember_facts(path, stamps, [facts.standing.value, facts.when, *images])
-    return facts, reader.problems
+@dataclass(kw_only=True)
+class _Asked:
+    """One question: which configurations, and what was found so far."""
+
+    catalogue: Catalogue
+    filters: Filters
+    found: list[Facts] = field(default_factory=list)
+    problems: list[InvalidFile] = field(default_factory=list)
+
+    def from_index(self) -> bool:
+        """Answer from what is remembered; False when a directory changed since."""
+        catalogue, filters = self.catalogue, self.filters
+        layout, index = catalogue.layout, catalogue.index
+        reach = partial(reachable, layout=layout, wanted=filters.may_match)
+        rows = index.unchanged_rows(reach if filters.conditions else None)
+        if rows is None:
+            return False
+        for row in rows:
+            if row.values:
+                facts = _recall(row, layout.dimensions)
+                if filters.matches(facts.dimensions):
+                    self.found.append(facts)
+            elif filters.matches(dimensions := layout.match(row.path) or {}):
+                self._read(row.path, dimensions, catalogue.scan(row.path).listings[row.path].names)
+        index.save(complete=True)
+        return True
+
+    def from_tree(self) -> None:
+        """Walk, and read what is not remembered; remember it for the next time."""
+        catalogue, filters = self.catalogue, self.filters
+        everything = not filters.conditions
+        tree = catalogue.tree if everything else catalogue.scan(wanted=filters.may_match)
+        self.problems += tree.problems
+        for path, dimensions in tree.configurations(catalogue.conventions.files):
+            if filters.matches(dimensions):
+                self._read(path, dimensions, tree.listings[path].names)
+        if everything:
+            catalogue.index.retain(tree.listings, [facts.path for facts in self.found])
+        catalogue.index.save(complete=everything and not tree.problems)
+
+    def _read(self, path: str, dimensions: Mapping[str, str], names: frozenset[str]) -> None:
+        index, files = self.catalogue.index, self.catalogue.conventions.files
+        order = self.catalogue.layout.dimensions
+        published = [name for name in files.published if name in names]
+        remembered = index.values(path, published)
+        if remembered is not None:
+            self.found.append(_recall(Row(path=path, values=remembered), order))
+            return
+        stamps = index.stamps(path, published)  # before reading: a change meanwhile is not missed
+        reader = _Reader(root=self.catalogue.root, path=path, names=names)
+        facts = reader.facts(files, dimensions)
+        self.found.append(facts)
+        self.problems += reader.problems
+        index.remember_row(
+            path, published, "" if reader.problems else stamps, _values(facts, order)
+        )
+
+
+def _values(facts: Facts, order: Sequence[str]) -> list[str]:
+    """Facts as a row of texts."""
+    images = [part for pair in facts.images.items() for part in pair]
+    dimensions = [facts.dimensions.get(name, "") for name in order]
+    return [*dimensions, facts.standing.value, facts.when, *images]
+
+
+def _recall(row: Row, order: Sequence[str]) -> Facts:
+    """The facts that `_values` made a row of."""
+    values, count = row.values, len(order)
+    dimensions = dict(zip(order, values, strict=False))
+    if "" in values[:count]:
+        dimensions = {name: value for name, value in dimensions.items() if value}
+    return Facts(
+        path=row.path,
+        dimensions=dimensions,
+        standing=_STANDINGS[values[count]],
+        when=values[count + 1],
+        images=dict(zip(values[count + 2 :: 2], values[count + 3 :: 2], strict=True)),
+    )
+
+
+_STANDINGS: Mapping[str, Standing] = {standing.value: standing for standing in Standing}
 
 
 @dataclass(kw_only=True)

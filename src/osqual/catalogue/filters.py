@@ -4,7 +4,7 @@ Conditions on one dimension: it is one of the names or globs, and it meets every
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import ge, gt, le, lt
@@ -145,22 +145,23 @@ def parse_filters(
 
 
 class Order:
-    """The order of configurations: by each dimension in turn, as versions, then by path."""
+    """The order of configurations: by each dimension in turn, as versions."""
 
-    def __init__(self, all_dimensions: Iterable[Mapping[str, str]], names: Iterable[str]) -> None:
-        values: dict[str, set[str]] = {name: set() for name in names}
-        for dimensions in all_dimensions:
-            for name, found in values.items():
-                found.add(dimensions.get(name, ""))
+    def __init__(self, all_dimensions: Sequence[Mapping[str, str]], names: Iterable[str]) -> None:
         # A catalogue has few values and many configurations: compare the values once.
-        self._ranks = [
-            (name, {value: rank for rank, value in enumerate(sorted(found, key=_value_key))})
-            for name, found in values.items()
-        ]
+        self._ranks: list[tuple[str, dict[str, int]]] = []
+        for name in names:
+            values = {dimensions.get(name, "") for dimensions in all_dimensions}
+            ranks = {value: rank for rank, value in enumerate(sorted(values, key=_value_key))}
+            self._ranks.append((name, ranks))
 
-    def key(self, dimensions: Mapping[str, str]) -> tuple[int, ...]:
+    def key(self, dimensions: Mapping[str, str]) -> list[int]:
         """Where a configuration stands among the others."""
-        return tuple(ranks[dimensions.get(name, "")] for name, ranks in self._ranks)
+        return [ranks[dimensions.get(name, "")] for name, ranks in self._ranks]
+
+    def newest_first(self, dimensions: Mapping[str, str]) -> list[int]:
+        """The key for the opposite order."""
+        return [-ranks[dimensions.get(name, "")] for name, ranks in self._ranks]
 
 
 def _value_key(value: str) -> tuple[object, str]:

@@ -8,16 +8,22 @@ import json
 import os
 import stat
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from osqual import __version__
 from osqual.conventions import Conventions, FileNames
 
-FORMAT = 1
+Entries = dict[str, tuple[str, str, str]]
+# From the paths of all directories, parents first, to those that matter.
+Reach = Callable[[Sequence[str]], Collection[str]]
+
+FORMAT = 2
 # What changed this shortly before it was looked at could change again without a new change time:
 # clocks of file systems tick in up to two seconds.
 _SETTLED_NS = 2_000_000_000
@@ -30,11 +36,6 @@ def index_directory(environ: Mapping[str, str]) -> Path:
     import platformdirs
 
     return platformdirs.user_cache_path("osqual") / "catalogues"
-
-
-def stamp_of(status: os.stat_result) -> str:
-    """What changes whenever a file or directory does. Nobody can set a change time back."""
-    return f"{status.st_ctime_ns:x}.{status.st_ino:x}.{status.st_size:x}"
 
 
 def remembered_conventions(
@@ -68,19 +69,88 @@ def _write_quietly(file: Path, content: bytes) -> bool:
     return True
 
 
+def stamp_of(status: os.stat_result) -> str:
+    """What changes whenever a file or directory does. Nobody can set a change time back."""
+    return f"{status.st_ctime_ns} {status.st_ino}"
+
+
+@dataclass(kw_only=True)
+class Columns:
+    """The entries of an index, column by column: thousands of them are compared at once.
+
+    Directories come with their stamp, the known names in them and the sub-directories that the
+    layout leads on to. Rows are configurations, with the published files they have (names joined
+    by `/`), the stamps of these (joined by `|`; empty when they must be read again), and values.
+    """
+
+    directories: list[str] = field(default_factory=list)
+    stamps: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    rows: list[str] = field(default_factory=list)
+    row_files: list[str] = field(default_factory=list)
+    row_stamps: list[str] = field(default_factory=list)
+    row_values: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, directories: Entries, rows: Entries) -> "Columns":
+        """From entries by path; sorted, so that a parent comes before what it contains."""
+        columns = cls()
+        for path, (stamp, names, folders) in sorted(directories.items()):
+            columns.directories.append(path)
+            columns.stamps.append(stamp)
+            columns.names.append(names)
+            columns.folders.append(folders)
+        for path, (files, stamps, values) in sorted(rows.items()):
+            columns.rows.append(path)
+            columns.row_files.append(files)
+            columns.row_stamps.append(stamps)
+            columns.row_values.append(values)
+        return columns
+
+    def dump(self) -> tuple[bytes, list[int]]:
+        """As text, one line an entry, and the number of lines of each column."""
+        columns = list(vars(self).values())
+        text = "".join(f"{line}\n" for column in columns for line in column)
+        return text.encode("utf-8", "surrogateescape"), [len(column) for column in columns]
+
+    @classmethod
+    def parse(cls, content: bytes, counts: Sequence[int]) -> "Columns":
+        """What `dump` gave. Raises ValueError."""
+        lines = content.decode("utf-8", "surrogateescape").split("\n")
+        columns = cls()
+        position = 0
+        for name, count in zip(list(vars(columns)), counts, strict=True):
+            setattr(columns, name, lines[position : position + count])
+            position += count
+        if position != len(lines) - 1:
+            raise ValueError("the number of lines is wrong")
+        return columns
+
+
+class Row(NamedTuple):  # there are many, and a frozen dataclass takes four times as long to make
+    """One remembered configuration; `values` is empty when its files must be read again."""
+
+    path: str
+    values: Sequence[str]
+
+
 @dataclass(kw_only=True)
 class Index:
-    """Entries by path relative to the root. Each is one line of text, parsed when it is asked for.
+    """The index of one catalogue. `file` is None for one that is forgotten at the end.
 
-    `file` is None for an index that is forgotten at the end.
+    `complete` says that the columns hold every directory and configuration there is, provided
+    that no stamp has changed.
     """
 
     root: Path
     conventions: Conventions
     now_ns: int
     file: Path | None = None
-    _directories: dict[str, str] = field(default_factory=dict)
-    _facts: dict[str, str] = field(default_factory=dict)
+    complete: bool = False
+    columns: Columns = field(default_factory=Columns)
+    _directories: Entries | None = None
+    _rows: Entries | None = None
     _changed: bool = False
 
     @classmethod
@@ -97,100 +167,166 @@ class Index:
         file = directory / f"{name}.index"
         index = cls(root=root, conventions=conventions, now_ns=now_ns, file=file)
         with suppress(OSError, ValueError, KeyError, TypeError):
-            index._read()
+            header, _, content = file.read_bytes().partition(b"\n")
+            facts = json.loads(header)
+            if facts["for"] == index._identity() and facts["crc"] == zlib.crc32(content):
+                index.columns = Columns.parse(content, facts["counts"])
+                index.complete = facts["complete"]
         return index
-
-    def _read(self) -> None:
-        assert self.file is not None  # noqa: S101 - only called with one
-        header, _, body = self.file.read_bytes().partition(b"\n")
-        facts = json.loads(header)
-        if facts["for"] != self._identity() or facts["crc"] != zlib.crc32(body):
-            return
-        lines = body.decode("utf-8", "surrogateescape").split("\n")
-        count = facts["directories"]
-        self._directories = dict(line.split("\t", 1) for line in lines[:count])
-        self._facts = dict(line.split("\t", 1) for line in lines[count:-1])
 
     def _identity(self) -> str:
         """What an index is good for: one version, one root, one set of conventions."""
         return repr((FORMAT, __version__, str(self.root), self.conventions))
 
+    # -- an unchanged catalogue, all at once
+
+    def unchanged_rows(self, reach: Reach | None = None) -> list[Row] | None:
+        """Every configuration, or None when a directory is not as it was.
+
+        `reach` chooses, from every directory, those that matter; rows elsewhere are left out.
+        """
+        if not self.complete:
+            return None
+        columns = self.columns
+        directories, stamps = columns.directories, columns.stamps
+        chosen: Sequence[int] = range(len(columns.rows))
+        if reach is not None:
+            wanted = reach(directories)
+            pairs = [pair for pair in zip(directories, stamps, strict=True) if pair[0] in wanted]
+            directories, stamps = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+            chosen = [number for number in chosen if columns.rows[number] in wanted]
+        if self._stamps_of(directories) != stamps:
+            return None
+        return self._fresh_rows(chosen)
+
+    def _fresh_rows(self, chosen: Sequence[int]) -> list[Row]:
+        columns = self.columns
+        paths, names = columns.rows, columns.row_files
+        known = [columns.row_stamps[number] for number in chosen]
+        files = [
+            f"{paths[number]}/{name}"
+            for number, stamps in zip(chosen, known, strict=True)
+            if stamps
+            for name in names[number].split("/")
+        ]
+        now = self._stamps_of(files)
+        if now == [stamp for stamps in known if stamps for stamp in stamps.split("|")]:
+            current = known
+        else:
+            left = iter(now or [""] * len(files))
+            current = ["|".join(islice(left, stamps.count("|") + 1)) for stamps in known if stamps]
+            rest = iter(current)
+            current = [next(rest) if stamps else "" for stamps in known]
+        return [
+            Row(
+                paths[number],
+                columns.row_values[number].split("\t")
+                if was == is_now and (was or not names[number])
+                else [],
+            )
+            for number, was, is_now in zip(chosen, known, current, strict=True)
+        ]
+
+    def _stamps_of(self, paths: Sequence[str]) -> list[str] | None:
+        """The stamps of all paths; None when one of them is gone."""
+        prefix = f"{self.root}/"
+        try:
+            return [
+                f"{status.st_ctime_ns} {status.st_ino}"
+                for status in map(os.lstat, [prefix + path for path in paths])
+            ]
+        except OSError:
+            return None
+
+    # -- a changed catalogue, one by one
+
     def listing(self, path: str, stamp: str) -> tuple[list[str], list[str]] | None:
         """Known names and sub-directories of a directory whose stamp is the same as then."""
-        entry = self._directories.get(path)
-        if entry is None:
+        entry = self._known_directories().get(path)
+        if entry is None or entry[0] != stamp:
             return None
-        known, names, folders = entry.split("\t")
-        if known != stamp:
-            return None
-        return names.split("/") if names else [], folders.split("/") if folders else []
+        return entry[1].split("/") if entry[1] else [], entry[2].split("/") if entry[2] else []
 
     def remember_listing(
         self, path: str, status: os.stat_result, names: Sequence[str], folders: Sequence[str]
     ) -> None:
         """Keep a directory's listing; `status` was taken before it was listed."""
-        if self._is_settled(status):
-            entry = f"{stamp_of(status)}\t{'/'.join(names)}\t{'/'.join(folders)}"
-            self._keep(self._directories, path, entry)
-        else:
-            self._forget(self._directories, path)
+        stamp = stamp_of(status) if self._is_settled(status) else ""
+        self._known_directories()[path] = (stamp, "/".join(names), "/".join(folders))
+        self._changed = True
 
-    def facts(self, path: str, stamps: str) -> list[str] | None:
-        """What was remembered of a configuration whose published files have these stamps."""
-        entry = self._facts.get(path)
-        if entry is None:
+    def values(self, path: str, names: Sequence[str]) -> Sequence[str] | None:
+        """What was remembered of a configuration that has these published files, if still true."""
+        entry = self._known_rows().get(path)
+        if entry is None or not entry[1] or entry[1] != self.stamps(path, names):
             return None
-        known, *values = entry.split("\t")
-        return values if known == stamps else None
+        return entry[2].split("\t")
 
-    def remember_facts(self, path: str, stamps: str, values: Sequence[str]) -> None:
-        """Keep facts; text that would not come back the same is not kept."""
-        entry = "\t".join((stamps, *values))
-        if entry.count("\t") == len(values) and "\n" not in entry:
-            self._keep(self._facts, path, entry)
-
-    def stamps(self, paths: Sequence[str]) -> str | None:
-        """The stamps of regular files, together; None when one of them is none, or not settled."""
+    def stamps(self, path: str, names: Sequence[str]) -> str:
+        """The stamps of a configuration's files; empty when they are not settled regular files."""
         found = []
-        for path in paths:
+        for name in names:
             try:
-                status = os.lstat(f"{self.root}/{path}")
+                status = os.lstat(f"{self.root}/{path}/{name}")
             except OSError:
-                return None
+                return ""
             if not stat.S_ISREG(status.st_mode) or not self._is_settled(status):
-                return None
+                return ""
             found.append(stamp_of(status))
-        return " ".join(found)
+        return "|".join(found)
+
+    def remember_row(
+        self, path: str, names: Sequence[str], stamps: str, values: Sequence[str]
+    ) -> None:
+        """Keep a configuration; text that would not come back the same is not kept."""
+        text = "\t".join(values)
+        if (names and not stamps) or "\n" in text or text.count("\t") != len(values) - 1:
+            stamps, text = "", ""
+        entry = ("/".join(names), stamps, text)
+        rows = self._known_rows()
+        if rows.get(path) != entry:
+            rows[path] = entry
+            self._changed = True
 
     def _is_settled(self, status: os.stat_result) -> bool:
         return status.st_ctime_ns < self.now_ns - _SETTLED_NS
 
-    def _keep(self, entries: dict[str, str], path: str, entry: str) -> None:
-        if entries.get(path) != entry:
-            entries[path] = entry
-            self._changed = True
+    def _known_directories(self) -> Entries:
+        if self._directories is None:
+            columns = self.columns
+            entries = zip(columns.stamps, columns.names, columns.folders, strict=True)
+            self._directories = dict(zip(columns.directories, entries, strict=True))
+        return self._directories
 
-    def _forget(self, entries: dict[str, str], path: str) -> None:
-        self._changed |= entries.pop(path, None) is not None
+    def _known_rows(self) -> Entries:
+        if self._rows is None:
+            columns = self.columns
+            entries = zip(columns.row_files, columns.row_stamps, columns.row_values, strict=True)
+            self._rows = dict(zip(columns.rows, entries, strict=True))
+        return self._rows
 
-    def retain(self, paths: Mapping[str, object]) -> None:
-        """Forget every directory that is not among these: the whole catalogue was walked."""
-        for entries in (self._directories, self._facts):
-            if len(entries) > len(paths) or not entries.keys() <= paths.keys():
-                for path in [path for path in entries if path not in paths]:
-                    self._forget(entries, path)
+    def retain(self, directories: Collection[str], rows: Collection[str]) -> None:
+        """Forget all others: these are what there is."""
+        for known, there in (
+            (self._known_directories(), directories),
+            (self._known_rows(), rows),
+        ):
+            for path in known.keys() - set(there):
+                del known[path]
+                self._changed = True
 
-    def save(self) -> None:
-        """Write the index if anything changed. One that cannot be written is not missed."""
-        if self.file is None or not self._changed:
+    def save(self, *, complete: bool) -> None:
+        """Write the index if anything changed."""
+        if self.file is None or not (self._changed or complete != self.complete):
             return
-        lines = [f"{path}\t{entry}\n" for path, entry in self._directories.items()]
-        lines += [f"{path}\t{entry}\n" for path, entry in self._facts.items()]
-        body = "".join(lines).encode("utf-8", "surrogateescape")
+        self.complete = complete
+        self.columns = Columns.of(self._known_directories(), self._known_rows())
+        content, counts = self.columns.dump()
         header = {
             "for": self._identity(),
-            "directories": len(self._directories),
-            "crc": zlib.crc32(body),
+            "complete": complete,
+            "counts": counts,
+            "crc": zlib.crc32(content),
         }
-        if _write_quietly(self.file, json.dumps(header).encode() + b"\n" + body):
-            self._changed = False
+        _write_quietly(self.file, json.dumps(header).encode() + b"\n" + content)
+        self._changed = False

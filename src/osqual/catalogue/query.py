@@ -1,7 +1,9 @@
 """Questions about published images: which one to use, and how the combinations stand."""
 
+import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from osqual.catalogue.facts import Facts, Standing
 from osqual.catalogue.filters import Filters, Order
@@ -10,8 +12,7 @@ from osqual.versions import version_key
 STANDINGS: Mapping[Standing, int] = {standing: rank for rank, standing in enumerate(Standing)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
+class Match(NamedTuple):
     """One image that answers `find`."""
 
     image: str
@@ -28,10 +29,14 @@ def find_images(
 ) -> list[Match]:
     """Every published image that is wanted: best standing first, then newest versions first."""
     chosen = [item for item in facts if item.images and item.standing in standings]
-    chosen.sort(key=lambda item: item.path)
-    places = Order((item.dimensions for item in chosen), order)
-    chosen.sort(key=lambda item: places.key(item.dimensions), reverse=True)
-    chosen.sort(key=lambda item: STANDINGS[item.standing])
+    places = Order([item.dimensions for item in chosen], order)
+    chosen.sort(
+        key=lambda item: (
+            STANDINGS[item.standing],
+            places.newest_first(item.dimensions),
+            item.path,
+        )
+    )
     return [
         Match(image=image, region=region, facts=item)
         for item in chosen
@@ -56,17 +61,18 @@ def nearest(
     near = [
         NearMatch(facts=item, unmet=filters.unmet(item.dimensions)) for item in facts if item.images
     ]
+    fewest = min((len(match.unmet) for match in near), default=0)
+    near = [match for match in near if len(match.unmet) == fewest]
+    places = Order([match.facts.dimensions for match in near], order)
 
     def distance(match: NearMatch) -> tuple[object, ...]:
-        apart = [_apart(wanted[name], match.facts.dimensions.get(name, "")) for name in match.unmet]
+        dimensions = match.facts.dimensions
+        apart = [_apart(wanted[name], dimensions.get(name, "")) for name in match.unmet]
         # A miss in a later dimension (the docker version) is nearer than one in the first (the OS).
-        depths = [-order.index(name) for name in match.unmet if name in order]
-        return (len(match.unmet), sorted(depths), apart)
+        depths = sorted(-order.index(name) for name in match.unmet if name in order)
+        return (depths, apart, places.newest_first(dimensions), match.facts.path)
 
-    near.sort(key=lambda match: match.facts.path)
-    places = Order((match.facts.dimensions for match in near), order)
-    near.sort(key=lambda match: places.key(match.facts.dimensions), reverse=True)
-    return sorted(near, key=distance)[:limit]
+    return heapq.nsmallest(limit, near, key=distance)
 
 
 def _apart(wanted: str, value: str) -> tuple[int, ...]:

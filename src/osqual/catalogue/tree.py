@@ -4,7 +4,7 @@ Made by listing directories only: no file is opened, no link is followed.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,6 +92,45 @@ def _with_configurations_below(listings: Mapping[str, Listing], files: FileNames
 
 
 Wanted = Callable[[Mapping[str, str]], bool]
+
+
+def reachable(paths: Iterable[str], layout: Layout, wanted: Wanted) -> set[str]:
+    """Those of a tree's paths, parents first, that a scan with `wanted` would look into.
+
+    Conditions are on single dimensions, so that each name decides for itself.
+    """
+    # The few sets of segments that may come next, whether a path ended above, and by the set's
+    # number and a name the number of the set that follows: -1 where the scan would turn back.
+    states: list[tuple[tuple[Segment, ...], bool]] = [(layout.segments, False)]
+    steps: dict[tuple[int, str], int] = {}
+    reached = {"": 0}
+    for path in paths:
+        parent, _, name = path.rpartition("/")
+        state = reached.get(parent)
+        if state is None or not path:
+            continue
+        step = steps.get((state, name))
+        if step is None:
+            step = steps[state, name] = _next_state(states, state, name, wanted)
+        if step >= 0:
+            reached[path] = step
+    return set(reached)
+
+
+def _next_state(
+    states: list[tuple[tuple[Segment, ...], bool]], state: int, name: str, wanted: Wanted
+) -> int:
+    segments, ended = states[state]
+    matching = [
+        segment
+        for segment in segments
+        if (found := segment.match(name)) is not None and (ended or wanted(found))
+    ]
+    if not matching:
+        return -1
+    following = tuple(inner for segment in matching for inner in segment.following)
+    states.append((following, any(segment.last for segment in matching)))
+    return len(states) - 1
 
 
 @dataclass(kw_only=True)

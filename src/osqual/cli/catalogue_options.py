@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from osqual.catalogue.catalogue import Catalogue, conventions_of, find_catalogue, open_catalogue
+from osqual.catalogue.facts import read_facts
 from osqual.catalogue.filters import ABSENT, Filters, parse_filters
 from osqual.catalogue.globs import glob_matcher
 from osqual.catalogue.index import index_directory
@@ -95,11 +96,8 @@ def complete_dimension(
             if name in catalogue.layout.dimensions and name != dimension and values
         }
         filters = filters_of(catalogue, others)
-        found = {
-            item.dimensions.get(dimension, ABSENT)
-            for item in catalogue.configurations()
-            if filters.matches(item.dimensions)
-        }
+        facts, _ = read_facts(catalogue, filters)
+        found = {item.dimensions.get(dimension, ABSENT) for item in facts}
     except (OsqualError, OSError):
         return []
     return _items(found, incomplete)
@@ -110,12 +108,9 @@ def complete_leaf(
 ) -> "list[CompletionItem]":
     """The configurations' paths, one directory at a time, as a shell completes paths."""
     try:
-        paths = [
-            item.path
-            for item in open_catalogue(
-                _completion_start(ctx), cache=index_directory(os.environ)
-            ).configurations()
-        ]
+        start = _completion_start(ctx)
+        facts, _ = read_facts(open_catalogue(start, cache=index_directory(os.environ)))
+        paths = [item.path for item in facts]
     except (OsqualError, OSError):
         return []
     if any(path == incomplete for path in paths):

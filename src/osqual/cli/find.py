@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from osqual.catalogue.catalogue import Catalogue
     from osqual.catalogue.facts import Facts
     from osqual.catalogue.filters import Filters
-    from osqual.catalogue.query import Match
+    from osqual.catalogue.query import Match, NearMatch
 
 EPILOG = """\b
 Examples:
@@ -133,9 +133,6 @@ def _explain(
     verdicts: tuple[str, ...],
 ) -> None:
     """Why nothing was found, and what comes nearest; on standard error."""
-    from osqual.catalogue.facts import read_facts
-    from osqual.catalogue.query import nearest
-
     published = [item for item in facts if item.images]
     if published:
         others = ", ".join(sorted({region for item in published for region in item.images}))
@@ -151,8 +148,7 @@ def _explain(
     else:
         wanted = ", ".join(map(str, filters.conditions)) or "anything"
         click.echo(f"No configuration matches: {printable(wanted)}.", err=True)
-    everything, _ = read_facts(catalogue)
-    near = nearest(everything, filters, catalogue.layout.dimensions)
+    near = _nearest(catalogue, filters)
     if near:
         click.echo("The nearest with an image:", err=True)
     for match in near:
@@ -161,3 +157,26 @@ def _explain(
             for name in match.unmet
         )
         click.echo(f"  {match.facts.path}" + (f"  ({differs})" if differs else ""), err=True)
+
+
+def _nearest(catalogue: "Catalogue", filters: "Filters") -> "list[NearMatch]":
+    """Give up one dimension's conditions, then two, …, until something has an image.
+
+    A large catalogue is then looked at only where most conditions hold.
+    """
+    from itertools import combinations
+
+    from osqual.catalogue.facts import read_facts
+    from osqual.catalogue.query import nearest
+
+    dimensions = list(dict.fromkeys(condition.dimension for condition in filters.conditions))
+    for count in range(1, len(dimensions) + 1):
+        found = {
+            item.path: item
+            for kept in combinations(dimensions, len(dimensions) - count)
+            for item in read_facts(catalogue, filters.only(kept))[0]
+            if item.images
+        }
+        if found:
+            return nearest(found.values(), filters, catalogue.layout.dimensions)
+    return []
