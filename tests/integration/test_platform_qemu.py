@@ -1,4 +1,7 @@
-"""A real cluster of three machines, and what becomes of one that does not boot."""
+"""A real cluster, and what becomes of machines that do not boot or die.
+
+Two nodes: the runs of `test_run.py` boot three. Saved memory is tested with the builder's layers.
+"""
 
 import dataclasses
 import os
@@ -14,21 +17,18 @@ from osqual.bases.resolve import resolve_base
 from osqual.cancellation import Cancellation
 from osqual.errors import ProvisionFailed
 from osqual.events import EventBus
-from osqual.machine import HostKeyMismatch, Machine, known_hosts_line
-from osqual.model import Cluster, Configuration, Image, Node, Role, SshIdentity, Topology
+from osqual.machine import HostKeyMismatch, Machine
+from osqual.model import Cluster, Configuration, Image, Node, Topology
 from osqual.platforms.base import ProvisionRequest
 from osqual.platforms.qemu import QemuPlatform, load_cluster
 from osqual.process import run
 from osqual.qemu.acceleration import probe
-from osqual.qemu.disk import create_overlay
 from osqual.qemu.failure import PortTaken, VmFailed
 from osqual.qemu.ports import can_listen, reserved_ports
-from osqual.qemu.seed import NodeIdentity, write_seed
 from osqual.qemu.vm import Disk, UserNic, Vm, VmSpec
 from osqual.scope import RunScope
 from osqual.settings import Directories, Qemu, Settings
 from osqual.sockets import remove_socket_directory, socket_directory
-from osqual.ssh_keys import make_key_pair
 from osqual.store.store import Store, open_store
 from tests.integration.conftest import Workshop, processes_naming, wait_until
 
@@ -122,9 +122,10 @@ def scope(settings: Settings, store: Store) -> RunScope:
 @pytest.fixture(scope="module")
 def cluster(scope: RunScope, image: Image) -> Iterator[Cluster]:
     platform = QemuPlatform()
-    platform.validate(request(Topology()), scope)
+    two = request(Topology(public_agents=0))
+    platform.validate(two, scope)
     try:
-        yield platform.provision(request(Topology()), image, scope)
+        yield platform.provision(two, image, scope)
     finally:
         platform.destroy(scope)
 
@@ -261,79 +262,3 @@ def blank_spec(disk: Path, port: int, tmp_path: Path, settings: Settings) -> VmS
         nics=(UserNic(host_port=port, mac="52:54:00:00:00:01"),),
         serial_log=tmp_path / "console.log",
     )
-
-
-def keyed(directory: Path) -> tuple[NodeIdentity, SshIdentity]:
-    """One machine's identity and the keys to it."""
-    user = make_key_pair(directory / "user", "test", Cancellation())
-    host = make_key_pair(directory / "host", "test", Cancellation())
-    known_hosts = directory / "known_hosts"
-    known_hosts.write_text(known_hosts_line("saved", host.read_text()))
-    identity = NodeIdentity(
-        hostname="saved",
-        user="admin",
-        authorized_key=user.read_text(),
-        host_private_key=(directory / "host").read_text(),
-        host_public_key=host.read_text(),
-    )
-    keys = SshIdentity(private_key=directory / "user", public_key=user, known_hosts=known_hosts)
-    return identity, keys
-
-
-def test_a_machine_goes_on_from_its_saved_memory(
-    settings: Settings, store: Store, image: Image, tmp_path: Path
-) -> None:
-    """Pause, snapshot, save; a copy answers from the same boot with the files of that moment."""
-    assert image.file is not None
-    scope = make_scope("saving", settings, store)
-    identity, keys = keyed(tmp_path / "keys")
-    seed = write_seed(tmp_path / "seed", identity)
-
-    def start(disk: Path, port: int, *, incoming: bool) -> tuple[Vm, Machine]:
-        spec = dataclasses.replace(
-            blank_spec(disk, port, tmp_path, settings),
-            name="saved",
-            memory_mb=512,
-            seed=seed,
-            incoming=incoming,
-        )
-        node = Node(
-            name="saved",
-            role=Role.MASTER,
-            ssh_host="127.0.0.1",
-            ssh_port=port,
-            ssh_user="admin",
-            private_address="",
-            public_address="",
-        )
-        vm = Vm.start(spec, tmp_path / f"vm-{disk.stem}", scope)
-        return vm, Machine(node, keys, socket_directory(scope), Cancellation())
-
-    create_overlay(tmp_path / "first.qcow2", image.file)
-    with reserved_ports(2) as ports:
-        vm, ssh = start(tmp_path / "first.qcow2", ports[0], incoming=False)
-        try:
-            ssh.wait_ready(1800, vm.check)
-            boot = ssh.boot_id()
-            ssh.run(["sh", "-c", "echo before > kept; sync"])
-            vm.pause()
-            vm.snapshot_disk(tmp_path / "after.qcow2")
-            vm.save_ram(tmp_path / "ram")
-            vm.resume()
-            ssh.run(["sh", "-c", "echo after > kept; sync"])
-            ssh.close()
-        finally:
-            vm.kill()
-        create_overlay(tmp_path / "second.qcow2", tmp_path / "first.qcow2")
-        vm, ssh = start(tmp_path / "second.qcow2", ports[1], incoming=True)
-        try:
-            vm.load_ram(tmp_path / "ram")
-            vm.resume()
-            ssh.wait_ready(600, vm.check)
-            assert ssh.boot_id() == boot
-            assert ssh.run(["cat", "kept"]).stdout == "before\n"
-            ssh.close()
-        finally:
-            vm.kill()
-    remove_socket_directory(scope)
-    assert store.resources(run_id="saving") == []
