@@ -59,6 +59,17 @@ def _publish_and_test() -> Schema:
     }
 
 
+def _mutes() -> Schema:
+    from osqual.mutes.entries import mutes_schema
+
+    return {
+        **mutes_schema(),
+        "title": "mutes.yaml",
+        "description": "Tests whose failure does not count. Every file from the root down to a "
+        "configuration applies.",
+    }
+
+
 def _template() -> Schema:
     typed = {
         "type": "object",
@@ -82,6 +93,7 @@ def _template() -> Schema:
 
 SCHEMAS: Mapping[str, tuple[str, Callable[[], Schema]]] = {
     "base-images": ("base_images.json", _base_images),
+    "mutes": ("mutes.yaml", _mutes),
     "osqual": ("osqual.yaml", _settings),
     "product": ("product.yaml", _product),
     "publish-and-test": ("publish_and_test_config.yaml", _publish_and_test),

@@ -5,6 +5,7 @@ most configurations below a directory have becomes its file; the others keep the
 """
 
 import posixpath
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -35,6 +36,31 @@ def find_hoists(view: View) -> tuple[Hoist, ...]:
 
 
 @dataclass(kw_only=True)
+class _State:
+    """What the configurations in and below one directory find there."""
+
+    uncovered: int = 0
+    """How many find nothing in it: they look further up."""
+    weights: Counter[Identity] = field(default_factory=Counter)
+    """What the others find, and how many."""
+    top: list[str] = field(default_factory=list)
+    """The copies that a file in the directory would be above of."""
+
+    def add(self, below: "_State") -> None:
+        """Take in a directory below."""
+        self.uncovered += below.uncovered
+        self.weights.update(below.weights)
+        self.top += below.top
+
+    def usual(self) -> Identity | None:
+        """What more than half find, if all find something."""
+        if self.uncovered or not self.weights:
+            return None
+        identity, count = max(self.weights.items(), key=lambda item: (item[1], item[0]))
+        return identity if count * 2 > self.weights.total() else None
+
+
+@dataclass(kw_only=True)
 class _Planner:
     view: View
     _known: dict[str, set[str]] = field(default_factory=dict)
@@ -43,74 +69,79 @@ class _Planner:
     def __post_init__(self) -> None:
         listings = self.view.catalogue.tree.listings
         self._known = {path: set(listing.names) for path, listing in listings.items()}
-        self._leaves = {leaf.path for leaf in self.view.leaves}
+        self._leaves = dict.fromkeys(leaf.path for leaf in self.view.leaves)
         self._holders = {
             place for path in self._leaves for place in upwards(path.rpartition("/")[0])
         }
+        self._named: dict[str, dict[str, None]] = {}
+        for leaf in self.view.leaves:
+            for reference in self.view.references(leaf):
+                name = posixpath.normpath(reference.name)
+                if not name.startswith(("/", "..")) and name != ".":
+                    self._named.setdefault(name, {})[leaf.path] = None
+        self._known_places: dict[tuple[str, ...], list[str]] = {}
 
     def names(self) -> Iterator[str]:
         """The names under which configurations look up files that may move."""
         files = self.view.catalogue.conventions.files
         yield from (files.template, files.base_images, files.profile, files.config, files.setup)
-        named = {
-            posixpath.normpath(reference.name)
-            for leaf in self.view.leaves
-            for reference in self.view.references(leaf)
-            if not reference.name.startswith("/")
-        }
-        yield from sorted(name for name in named if not name.startswith("..") and name != ".")
+        yield from sorted(self._named.keys() - set(files.all))
 
     def plan(self, name: str) -> Iterator[Hoist]:
         """The moves of one name."""
         users = self._users(name)
-        copies = self._copies(name, users)
+        places = self._places(users)
+        copies = self._copies(name, places)
         if len(copies) < 2:
             return
         after = dict(copies)
-        for directory in _deepest_first(users):
-            self._improve(directory, name, users, after)
+        states: dict[str, _State] = {}
+        for directory in places:
+            self._improve(directory, name, states, after, is_user=directory in users)
         moved: dict[str, list[str]] = {}
         for directory in sorted(copies.keys() - after.keys()):
             target = next(place for place in upwards(directory) if place in after)
             moved.setdefault(target, []).append(directory)
+        providers = {user: _provider(user, copies) for user in users} if moved else {}
         for target, directories in sorted(moved.items()):
-            served = (_provider(user, copies) for user in users)
             yield Hoist(
                 target=_join(target, name),
                 copies=tuple(_join(directory, name) for directory in directories),
                 is_new=target not in copies,
                 configurations=tuple(
-                    user
-                    for user, provider in zip(users, served, strict=True)
-                    if provider in directories
+                    user for user, provider in providers.items() if provider in directories
                 ),
             )
 
-    def _users(self, name: str) -> tuple[str, ...]:
-        """The configurations that look a file up by this name."""
+    def _users(self, name: str) -> Mapping[str, None]:
+        """The configurations that look a file up by this name, sorted."""
         if name in self.view.catalogue.conventions.files.all:
-            return tuple(sorted(self._leaves))
-        return tuple(
-            leaf.path
-            for leaf in self.view.leaves
-            if any(posixpath.normpath(ref.name) == name for ref in self.view.references(leaf))
-        )
+            return self._leaves
+        return self._named.get(name, {})
 
-    def _copies(self, name: str, users: Iterable[str]) -> dict[str, Identity]:
+    def _places(self, users: Mapping[str, None]) -> list[str]:
+        """Every directory in which some of them look, the deepest first."""
+        key = tuple(users)
+        if key not in self._known_places:
+            places = {place for user in users for place in upwards(user)}
+            self._known_places[key] = sorted(
+                places, key=lambda place: (-place.count("/") - bool(place), place)
+            )
+        return self._known_places[key]
+
+    def _copies(self, name: str, places: list[str]) -> dict[str, Identity]:
         """Directory -> what lies there under the name, where some user would find it."""
         found: dict[str, Identity] = {}
-        for directory in dict.fromkeys(place for user in users for place in upwards(user)):
+        for directory in places:
             path = _join(directory, name)
-            if path not in self.view.contents.files:
-                continue
-            place = self.view.catalogue.root / path
-            content = self.view.contents.content(path)
+            content = self.view.contents.content(path) if path in self.view.contents.files else None
             if content is None:
                 continue
             # What has to stay takes part as something that equals nothing else.
-            unique = not self._may_move(name, path)
-            digest = path.encode(errors="surrogateescape") if unique else content.digest
-            found[directory] = (digest, bool(place.stat().st_mode & 0o100))
+            stays = not self._may_move(name, path)
+            digest = path.encode(errors="surrogateescape") if stays else content.digest
+            mode = (self.view.catalogue.root / path).stat().st_mode
+            found[directory] = (digest, bool(mode & 0o100))
         return found
 
     def _may_move(self, name: str, path: str) -> bool:
@@ -124,32 +155,43 @@ class _Planner:
         return local.startswith(("debian:", "https://", "http://"))
 
     def _improve(
-        self, directory: str, name: str, users: tuple[str, ...], copies: dict[str, Identity]
+        self,
+        directory: str,
+        name: str,
+        states: dict[str, "_State"],
+        copies: dict[str, Identity],
+        *,
+        is_user: bool,
     ) -> None:
-        """Let one directory hold what is mostly found below it."""
-        below = [user for user in users if _is_in(user, directory)]
-        weights: dict[Identity, int] = {}
-        top: dict[str, Identity] = {}
-        for user in below:
-            chain = [place for place in upwards(user) if place in copies]
-            chain = [place for place in chain if _is_in(place, directory)]
-            if not chain:
-                return  # it would begin to see the file
-            weights[copies[chain[0]]] = weights.get(copies[chain[0]], 0) + 1
-            inner = [place for place in chain if place != directory]
-            if inner:
-                top[inner[-1]] = copies[inner[-1]]
+        """Let one directory hold what is mostly found below it, when all below was improved."""
+        state = states.pop(directory, None) or _State()
         if directory in copies:
-            same = [place for place, identity in top.items() if identity == copies[directory]]
+            same = [place for place in state.top if copies[place] == copies[directory]]
             self._remove(same, name, copies)
-            return
-        usual = max(weights, key=lambda identity: (weights[identity], identity), default=None)
-        same = [place for place, identity in top.items() if identity == usual]
-        if usual is None or weights[usual] * 2 <= len(below) or len(same) < 2:
-            return
-        removable = [place for place in same if self._stays(place, name, adds=False)]
+        else:
+            state.uncovered += is_user
+            usual = state.usual()
+            same = [place for place in state.top if copies[place] == usual]
+            if usual is not None and len(same) > 1:
+                self._hoist(directory, name, usual, same, copies)
+        if directory in copies:
+            state.weights[copies[directory]] += state.uncovered + is_user
+            state.uncovered, state.top = 0, [directory]
+        if directory:
+            above = states.setdefault(directory.rpartition("/")[0], _State())
+            above.add(state)
+
+    def _hoist(
+        self,
+        directory: str,
+        name: str,
+        identity: Identity,
+        places: list[str],
+        copies: dict[str, Identity],
+    ) -> None:
+        removable = [place for place in places if self._stays(place, name, adds=False)]
         if len(removable) > 1 and self._stays(directory, name, adds=True):
-            copies[directory] = usual
+            copies[directory] = identity
             self._note(directory, name, adds=True)
             self._remove(removable, name, copies)
 
@@ -176,17 +218,8 @@ class _Planner:
         return now == (directory in self._leaves)
 
 
-def _deepest_first(users: Iterable[str]) -> list[str]:
-    places = {place for user in users for place in upwards(user)}
-    return sorted(places, key=lambda place: (-place.count("/") - bool(place), place))
-
-
 def _provider(user: str, copies: Mapping[str, Identity]) -> str | None:
     return next((place for place in upwards(user) if place in copies), None)
-
-
-def _is_in(path: str, directory: str) -> bool:
-    return not directory or path == directory or path.startswith(f"{directory}/")
 
 
 def _join(directory: str, name: str) -> str:

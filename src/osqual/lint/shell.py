@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 _HEREDOC = re.compile(r"<<-?\s*(?:'(?P<a>\w+)'|\"(?P<b>\w+)\"|\\?(?P<c>\w+))")
 _QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"")
@@ -42,7 +42,7 @@ class Script:
     @cached_property
     def commands(self) -> tuple[Command, ...]:
         """What it does, in order."""
-        return tuple(_commands(self.text))
+        return _commands_of(self.text)
 
     @property
     def shebang(self) -> str:
@@ -72,6 +72,12 @@ class Script:
             if match is not None:
                 values[match["name"]] = match["double"] or match["single"] or match["plain"] or ""
         return values
+
+
+@lru_cache(maxsize=4096)
+def _commands_of(text: str) -> tuple[Command, ...]:
+    """Of each text once: a catalogue is full of copies."""
+    return tuple(_commands(text))
 
 
 def _commands(text: str) -> Iterator[Command]:

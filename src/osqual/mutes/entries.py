@@ -67,6 +67,17 @@ def parse_mutes(
     )
 
 
+def mutes_schema() -> dict[str, Any]:
+    """JSON Schema of a mutes file."""
+    schema = _Entries.json_schema()
+    scope = schema["$defs"]["_Entry"]["properties"]["scope"]
+    scope["description"] = (
+        "Dimension, or `image` for image ids, to a value, a glob, a comparison such as '>=2.0', "
+        "or a list of them. Without a scope: everything below the file."
+    )
+    return schema
+
+
 def _lines(text: str) -> list[int]:
     """The line of each entry of a list that is known to be one."""
     node = yaml.compose(text, Loader=yaml.CSafeLoader)

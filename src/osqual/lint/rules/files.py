@@ -1,8 +1,8 @@
 """OSQ1xx: files that cannot be read, keys that mean nothing, references that lead nowhere."""
 
 import posixpath
+import re
 from collections.abc import Callable, Iterator
-from fnmatch import fnmatch
 
 from osqual.catalogue.tree import upwards
 from osqual.errors import InvalidFile, InvalidInput, UnknownKey
@@ -18,7 +18,7 @@ from osqual.products import FILE_NAME as PRODUCT_FILE
 from osqual.products import load_product
 
 # What lies in a catalogue for people and for tools, and is no part of any image.
-_FOR_PEOPLE = (".*", "*.md", "*.rst", "*.txt", "LICENSE*", "COPYING*", "NOTICE*", "CODEOWNERS")
+_FOR_PEOPLE = re.compile(r"\.|(?:README|LICENSE|COPYING|NOTICE|CODEOWNERS)|.*\.(?:md|rst|txt)\Z")
 _TEMPLATE_KEYS = frozenset(
     {
         "builders",
@@ -120,7 +120,7 @@ def unused_file(view: View) -> Iterator[Found]:
     mentions = _Mentions(view)
     for path in view.contents.paths:
         directory, _, name = path.rpartition("/")
-        if any(fnmatch(part, pattern) for part in (name,) for pattern in _FOR_PEOPLE):
+        if _FOR_PEOPLE.match(name):
             continue
         owner = next((place for place in upwards(directory) if place in directories), None)
         if owner is None or _is_used(view, path):
