@@ -15,15 +15,17 @@ echo 'root:x:0:0:root:/:/bin/sh' >root/etc/passwd
 chmod 1777 root/tmp
 tar -C root --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf layer.tar .
 
+# Two images with one layer: updates need something to change to.
 digest=$(sha256sum layer.tar | cut -d' ' -f1)
-cat >config.json <<END
+for version in 1 2; do
+  cat >"$version.json" <<END
 {"architecture": "$(dpkg --print-architecture)", "os": "linux", "created": "1970-01-01T00:00:00Z",
- "config": {"Cmd": ["sh"], "Env": ["PATH=/bin"]},
+ "config": {"Cmd": ["sh"], "Env": ["PATH=/bin"], "Labels": {"version": "$version"}},
  "rootfs": {"type": "layers", "diff_ids": ["sha256:$digest"]}}
 END
-# Two names for one content are enough for updates: what differs is the name.
+done
 cat >manifest.json <<END
-[{"Config": "config.json", "Layers": ["layer.tar"],
-  "RepoTags": ["osqual/busybox:1", "osqual/busybox:2"]}]
+[{"Config": "1.json", "RepoTags": ["osqual/busybox:1"], "Layers": ["layer.tar"]},
+ {"Config": "2.json", "RepoTags": ["osqual/busybox:2"], "Layers": ["layer.tar"]}]
 END
-tar -c manifest.json config.json layer.tar | docker load
+tar -c manifest.json 1.json 2.json layer.tar | docker load

@@ -1,33 +1,60 @@
-"""The swarm under test, seen through its engines' API and changed as its users do.
+"""The swarm under test, seen and filled through its engines' API.
 
-Changes go through the docker command line, questions through the API: a question by API costs
-nothing, while starting the client takes seconds on a machine without hardware acceleration.
+By API, because starting the docker command line takes seconds on a machine without hardware
+acceleration; what an operator types (update, rollback, drain) is typed all the same.
 """
 
+import base64
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
 
 from osqual.model import Node
-from osqual.suites.plugin import Machines, PluginRequest
+from osqual.suites.plugin import Machines
+from osqual.suites.plugin_request import PluginRequest
 
 API = "http://engine/v1.41"
-LIMIT_S = 300.0
-STACK = "qualify"
+LIMIT_S = 600.0
+PREFIX = "qualify-"
 PORT = 8080
-MOBILE_PORT = 8081
+SECOND_NS = 1_000_000_000
+
+PAGE = """#!/bin/sh
+printf 'Content-Type: text/plain\\r\\n\\r\\n'
+echo "node=$NODE"
+echo "greeting=$(cat /etc/greeting)"
+echo "password=$(cat /run/secrets/password)"
+echo "password_on=$(awk '$2 == "/run/secrets/password" { print $3 }' /proc/mounts)"
+"""
+RELAY = """#!/bin/sh
+printf 'Content-Type: text/plain\\r\\n\\r\\n'
+echo "asked_by=$NODE"
+wget -q -T 15 -O - "http://$QUERY_STRING/cgi-bin/page"
+"""
+GREETING = "hello from a config"
+PASSWORD = "hello from a secret"
 
 
 def wait_for(what: str, condition: Callable[[], Any], limit_s: float = LIMIT_S) -> Any:
-    """Ask until the answer is true, and return it."""
+    """Ask until the answer is true, and return it; who does not answer is asked again."""
     give_up = time.monotonic() + limit_s
-    while not (answer := condition()):
-        assert time.monotonic() < give_up, f"waited {limit_s:.0f} s in vain for {what}"
+    while True:
+        try:
+            if answer := condition():
+                return answer
+            last = "the answer was no"
+        except (httpx.TransportError, httpx.HTTPStatusError) as error:
+            last = str(error)
+        assert time.monotonic() < give_up, f"waited {limit_s:.0f} s in vain for {what}: {last}"
         time.sleep(0.5)
-    return answer
+
+
+def version_matches(version: str, wanted: str) -> bool:
+    """Whether a version is the wanted one, or one of its patch releases: 20.10.24 is a 20.10."""
+    return version == wanted or version.startswith((f"{wanted}.", f"{wanted}+", f"{wanted}-"))
 
 
 class Swarm:
@@ -45,9 +72,11 @@ class Swarm:
         argv = ["docker", *arguments]
         return self._machine(self.master).run(argv, sudo=True, timeout_s=LIMIT_S).stdout
 
-    def on(self, node: Node, target: str = "/run/docker.sock") -> httpx.Client:
+    # Connections
+
+    def _client(self, node: Node, name: str, target: str) -> httpx.Client:
         """HTTP to a socket (path, or address:port) as the node itself reaches it."""
-        key = f"{node.name}-{target.rpartition(':')[2].strip('/').replace('/', '-')}"
+        key = f"{node.name}.{name}"
         if key not in self._clients:
             socket = self._request.control_dir / f"{key}.sock"
             self._machine(node).forward(socket, target)
@@ -55,26 +84,31 @@ class Swarm:
             self._clients[key] = httpx.Client(transport=transport, timeout=LIMIT_S)
         return self._clients[key]
 
-    def entrance(self, node: Node, port: int = PORT) -> httpx.Client:
-        """HTTP to a port that the swarm publishes, by the node's own address."""
-        return self.on(node, f"{node.private_address}:{port}")
+    def engine(self, node: Node | None = None) -> httpx.Client:
+        """A node's engine (the first master's)."""
+        return self._client(node or self.master, "engine", "/run/docker.sock")
+
+    def entrance(self, node: Node) -> httpx.Client:
+        """The port that the swarm publishes, at the node's own address."""
+        return self._client(node, "port", f"{node.private_address}:{PORT}")
 
     def forget(self, node: Node) -> None:
-        """The node restarts, and what led to it is gone."""
-        for key in [key for key in self._clients if key.startswith(f"{node.name}-")]:
+        """The node restarts: what led to it is gone."""
+        for key in [key for key in self._clients if key.startswith(f"{node.name}.")]:
             self._clients.pop(key).close()
 
     def close(self) -> None:
         for client in self._clients.values():
             client.close()
 
+    # Questions
+
     def ask(
         self, path: str, filters: Mapping[str, str] | None = None, node: Node | None = None
     ) -> Any:
         """A question to a node's engine (the first master's)."""
         values = {name: [value] for name, value in (filters or {}).items()}
-        client = self.on(node or self.master)
-        answer = client.get(f"{API}{path}", params={"filters": json.dumps(values)})
+        answer = self.engine(node).get(f"{API}{path}", params={"filters": json.dumps(values)})
         answer.raise_for_status()
         return answer.json()
 
@@ -88,6 +122,10 @@ class Swarm:
             found.update(dict.fromkeys(names, member))
         return found
 
+    def hostname(self, node: Node) -> str:
+        """What a node calls itself."""
+        return str(self.members()[node.name]["Description"]["Hostname"])
+
     def node_of(self, task: Mapping[str, Any]) -> Node:
         """The node that a task runs on."""
         names = {member["ID"]: name for name, member in self.members().items()}
@@ -95,11 +133,11 @@ class Swarm:
         return next(node for node in self.nodes if node.name == name)
 
     def service(self, name: str) -> Any:
-        return self.ask(f"/services/{STACK}_{name}")
+        return self.ask(f"/services/{PREFIX}{name}")
 
     def running(self, service: str) -> list[Mapping[str, Any]]:
         """A service's tasks that run and are meant to."""
-        filters = {"service": f"{STACK}_{service}", "desired-state": "running"}
+        filters = {"service": f"{PREFIX}{service}", "desired-state": "running"}
         tasks = self.ask("/tasks", filters)
         return [task for task in tasks if task["Status"]["State"] == "running"]
 
@@ -113,87 +151,84 @@ class Swarm:
         tasks: list[Mapping[str, Any]] = wait_for(f"{count} tasks of {service}", enough)
         return tasks
 
+    def image(self, version: str) -> str:
+        """The id of a version of the tests' image. Asked for by id, nobody looks for a registry."""
+        return str(self.ask(f"/images/osqual/busybox:{version}/json")["Id"])
 
-def version_matches(version: str, wanted: str) -> bool:
-    """Whether a version is the wanted one, or one of its patch releases: 20.10.24 is a 20.10."""
-    return version == wanted or version.startswith((f"{wanted}.", f"{wanted}+", f"{wanted}-"))
+    # Changes
+
+    def create(self, kind: str, document: Mapping[str, Any]) -> str:
+        """Create a config, secret, network or service; returns its id."""
+        answer = self.engine().post(f"{API}/{kind}/create", json=document)
+        assert answer.is_success, f"{kind}: {answer.text}"
+        made = answer.json()
+        return str(made.get("ID") or made["Id"])
+
+    def create_text(self, kind: str, name: str, text: str) -> dict[str, str]:
+        """Create a config or secret; returns how a service refers to it."""
+        title = kind.removesuffix("s").capitalize()
+        data = base64.b64encode(text.encode()).decode()
+        number = self.create(kind, {"Name": f"{PREFIX}{name}", "Data": data})
+        return {f"{title}ID": number, f"{title}Name": f"{PREFIX}{name}"}
+
+    def remove_all(self) -> None:
+        """Remove what the tests have made, and wait until it is gone."""
+
+        def left() -> list[str]:
+            found = []
+            for kind in ("services", "configs", "secrets", "networks"):
+                for item in self.ask(f"/{kind}", {"name": PREFIX}):
+                    path = f"/{kind}/{item.get('ID') or item['Id']}"
+                    self.engine().delete(f"{API}{path}")
+                    found.append(path)
+            return found
+
+        wait_for("the removal of what the tests made", lambda: not left())
+
+
+def file_at(path: str, reference: Mapping[str, str], mode: int = 0o444) -> dict[str, Any]:
+    """A config or secret as a file of a task."""
+    return {**reference, "File": {"Name": path, "UID": "0", "GID": "0", "Mode": mode}}
+
+
+def service_spec(
+    name: str,
+    *,
+    image: str,
+    command: Sequence[str],
+    replicas: int = 1,
+    constraint: str = "",
+    network: str = "none",
+    **container: Any,
+) -> dict[str, Any]:
+    """A service whose tasks stop and start at once."""
+    pace = {"Delay": 0, "Monitor": SECOND_NS, "FailureAction": "pause"}
+    return {
+        "Name": f"{PREFIX}{name}",
+        "TaskTemplate": {
+            "ContainerSpec": {
+                "Image": image,
+                "Args": list(command),
+                "StopSignal": "SIGKILL",
+                **container,
+            },
+            "RestartPolicy": {"Condition": "any", "Delay": 0},
+            "Placement": {"Constraints": [constraint] if constraint else []},
+            "Networks": [{"Target": network}],
+        },
+        "Mode": {"Replicated": {"Replicas": replicas}},
+        "UpdateConfig": {**pace, "Parallelism": 1},
+        "RollbackConfig": {**pace, "Parallelism": 0},
+    }
 
 
 def visit(client: httpx.Client, path: str) -> dict[str, str]:
     """A page of the web service, asked for until it answers; `name=value` lines."""
 
     def page() -> dict[str, str] | None:
-        try:
-            answer = client.get(f"http://web{path}", timeout=20)
-        except httpx.TransportError:
-            return None
+        answer = client.get(f"http://web{path}", timeout=20)
         pairs = [line.partition("=") for line in answer.text.splitlines()]
         return {name: value for name, _, value in pairs} if answer.is_success else None
 
     found: dict[str, str] = wait_for(f"an answer to {path}", page)
     return found
-
-
-PAGE = """#!/bin/sh
-printf 'Content-Type: text/plain\\r\\n\\r\\n'
-echo "node=$NODE"
-echo "task=$(hostname)"
-echo "config=$(cat /etc/greeting)"
-echo "secret=$(cat /run/secrets/password)"
-echo "secret_on=$(awk '$2 == "/run/secrets/password" { print $3 }' /proc/mounts)"
-"""
-RELAY = """#!/bin/sh
-printf 'Content-Type: text/plain\\r\\n\\r\\n'
-echo "asked_by=$NODE"
-wget -q -T 15 -O - "http://$QUERY_STRING/cgi-bin/page"
-"""
-GREETING = "hello from a config"
-PASSWORD = "hello from a secret"
-
-
-def stack_file(nodes: int, agents: int) -> dict[str, Any]:
-    """The services that the tests look at, as a compose file.
-
-    `web` has one task on every node; `mobile` one task on some agent; `pinned` two tasks on
-    private agents.
-    """
-
-    def service(*command: str, **deploy: Any) -> dict[str, Any]:
-        return {
-            "image": "osqual/busybox:1",
-            "command": list(command),
-            "stop_signal": "SIGKILL",
-            "deploy": {"restart_policy": {"condition": "any", "delay": "0s"}, **deploy},
-        }
-
-    serve = ("httpd", "-f", "-p", "80", "-h", "/var/www")
-    web = service(*serve, replicas=nodes, placement={"max_replicas_per_node": 1}) | {
-        "environment": {"NODE": "{{.Node.Hostname}}"},
-        "networks": ["mesh"],
-        "ports": [f"{PORT}:80"],
-        "secrets": ["password"],
-        "configs": [
-            {"source": "page", "target": "/var/www/cgi-bin/page", "mode": 0o755},
-            {"source": "relay", "target": "/var/www/cgi-bin/relay", "mode": 0o755},
-            {"source": "greeting", "target": "/etc/greeting"},
-        ],
-    }
-    mobile = service(*serve, placement={"constraints": ["node.role == worker"]}) | {
-        "ports": [f"{MOBILE_PORT}:80"]
-    }
-    pinned = service(
-        "sleep",
-        "100000",
-        replicas=2,
-        placement={"constraints": ["node.labels.role == private_agent"]},
-        update_config={"parallelism": 1, "delay": "0s", "monitor": "1s"},
-        rollback_config={"parallelism": 0, "delay": "0s", "monitor": "1s"},
-    )
-    services = {"web": web} | ({"mobile": mobile, "pinned": pinned} if agents else {})
-    return {
-        "version": "3.8",
-        "services": services,
-        "networks": {"mesh": {}},
-        "configs": {name: {"file": f"./{name}"} for name in ("page", "relay", "greeting")},
-        "secrets": {"password": {"file": "./password"}},
-    }

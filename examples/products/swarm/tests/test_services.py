@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from swarm import GREETING, MOBILE_PORT, PASSWORD, STACK, Swarm, visit, wait_for
+from swarm import API, GREETING, PASSWORD, PREFIX, Swarm, visit, wait_for
 
 from osqual.model import Node, Role
 from osqual.suites.plugin import Machines
@@ -14,33 +14,10 @@ RESTART_LIMIT_S = 900.0
 
 
 @pytest.fixture
-def several_nodes(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
-    if len(nodes) < 2:
-        pytest.skip("this cluster has one node")
-    return nodes
-
-
-@pytest.fixture
-def mobile(stack: Swarm, agents: tuple[Node, ...]) -> Swarm:
-    """The service with one task, on an agent."""
-    if not agents:
-        pytest.skip("this cluster has no agent")
-    stack.wait_running("mobile", 1)
-    return stack
-
-
-@pytest.fixture
-def pinned(stack: Swarm, agents: tuple[Node, ...]) -> Swarm:
-    """The service with two tasks, on private agents."""
-    if not any(node.role is Role.PRIVATE_AGENT for node in agents):
-        pytest.skip("this cluster has no private agent")
-    stack.wait_running("pinned", 2)
-    return stack
-
-
-def test_service_is_replicated_over_all_nodes(stack: Swarm) -> None:
-    names = [stack.node_of(task).name for task in stack.running("web")]
-    assert sorted(names) == sorted(node.name for node in stack.nodes)
+def two_agents(agents: tuple[Node, ...]) -> tuple[Node, ...]:
+    if len(agents) < 2:
+        pytest.skip("this cluster has no two agents")
+    return agents
 
 
 def test_service_is_scheduled_on_agents(mobile: Swarm) -> None:
@@ -53,43 +30,65 @@ def test_service_is_scheduled_on_the_nodes_that_a_label_names(pinned: Swarm) -> 
     assert roles == [Role.PRIVATE_AGENT] * 2
 
 
-def test_configs_and_secrets_are_delivered(stack: Swarm) -> None:
-    page = visit(stack.entrance(stack.master), "/cgi-bin/page")
-    assert page["config"] == GREETING
-    assert page["secret"] == PASSWORD
-    assert page["secret_on"] == "tmpfs", "a secret must not reach a disk"
+def test_rolling_update_and_rollback(pinned: Swarm) -> None:
+    def is_in(state: str) -> bool:
+        return bool(pinned.service("pinned").get("UpdateStatus", {}).get("State") == state)
+
+    name = f"{PREFIX}pinned"
+    old, new = pinned.image("1"), pinned.image("2")
+    pinned.docker("service", "update", "-d", "--no-resolve-image", "--image", new, name)
+    wait_for("the update", lambda: is_in("completed"))
+    assert images(pinned.wait_running("pinned", 2)) == {new}
+
+    pinned.docker("service", "rollback", "-d", name)
+    wait_for("the rollback", lambda: is_in("rollback_completed"))
+    assert images(pinned.wait_running("pinned", 2)) == {old}
 
 
-def test_published_port_is_balanced_over_all_tasks(stack: Swarm) -> None:
-    client = stack.entrance(stack.master)
-    hosts = {member["Description"]["Hostname"] for member in stack.members().values()}
+def images(tasks: list[Mapping[str, Any]]) -> set[str]:
+    return {task["Spec"]["ContainerSpec"]["Image"] for task in tasks}
+
+
+def test_a_task_that_dies_is_restarted(mobile: Swarm) -> None:
+    (task,) = mobile.running("mobile")
+    container = task["Status"]["ContainerStatus"]["ContainerID"]
+    engine = mobile.engine(mobile.node_of(task))
+    engine.post(f"{API}/containers/{container}/kill").raise_for_status()
+
+    def replaced() -> bool:
+        return [other["ID"] for other in mobile.running("mobile")] not in ([], [task["ID"]])
+
+    wait_for("another task in its place", replaced)
+
+
+def test_service_is_replicated_over_the_agents(web: Swarm, agents: tuple[Node, ...]) -> None:
+    hosts = [web.node_of(task).name for task in web.running("web")]
+    assert sorted(hosts) == sorted(node.name for node in agents or (web.master,))
+
+
+def test_configs_and_secrets_are_delivered(web: Swarm) -> None:
+    page = visit(web.entrance(web.master), "/cgi-bin/page")
+    assert page["greeting"] == GREETING
+    assert page["password"] == PASSWORD
+    assert page["password_on"] == "tmpfs", "a secret must not reach a disk"
+
+
+def test_published_port_leads_from_a_node_without_a_task_to_every_task(
+    web: Swarm, agents: tuple[Node, ...]
+) -> None:
+    """The master runs none of the tasks when there are agents."""
+    expected = {web.hostname(node) for node in agents or (web.master,)}
     seen: set[str] = set()
 
     def all_seen() -> bool:
-        seen.add(visit(client, "/cgi-bin/page")["node"])
-        return seen == hosts
+        seen.add(visit(web.entrance(web.master), "/cgi-bin/page")["node"])
+        return seen == expected
 
-    wait_for(f"answers from {hosts}", all_seen)
-
-
-def test_published_port_is_open_on_nodes_that_run_no_task(mobile: Swarm) -> None:
-    (task,) = mobile.running("mobile")
-    for node in mobile.nodes:
-        if node != mobile.node_of(task):
-            client = mobile.entrance(node, MOBILE_PORT)
-            wait_for(f"an answer through {node.name}", lambda: serves(client))  # noqa: B023
-
-
-def serves(client: httpx.Client) -> bool:
-    """Whether a web server answers; this one has no pages and says so."""
-    try:
-        return client.get("http://mobile/", timeout=20).status_code == httpx.codes.NOT_FOUND
-    except httpx.TransportError:
-        return False
+    wait_for(f"answers from {expected}", all_seen)
 
 
 def relay(client: httpx.Client, target: str) -> dict[str, str]:
-    """The page that a task got from `target`, once a task on another node than it asked."""
+    """The page that a task got from `target`, once a task on another node was asked to get it."""
 
     def relayed() -> dict[str, str] | None:
         page = visit(client, f"/cgi-bin/relay?{target}")
@@ -100,69 +99,55 @@ def relay(client: httpx.Client, target: str) -> dict[str, str]:
 
 
 def overlay_address(task: Mapping[str, Any]) -> str:
-    """A task's address on the stack's own network."""
+    """A task's address on the tests' own network."""
     (addresses,) = [
         network["Addresses"]
         for network in task["NetworksAttachments"]
-        if network["Network"]["Spec"]["Name"] == f"{STACK}_mesh"
+        if network["Network"]["Spec"]["Name"] == f"{PREFIX}mesh"
     ]
     return str(addresses[0]).partition("/")[0]
 
 
-def test_overlay_network_reaches_containers_on_other_nodes_by_address(
-    stack: Swarm, several_nodes: tuple[Node, ...]
+def test_overlay_network_reaches_containers_on_another_node_by_address(
+    web: Swarm, two_agents: tuple[Node, ...]
 ) -> None:
-    client = stack.entrance(stack.master)
-    members = stack.members()
-    for task in stack.running("web"):
-        host = members[stack.node_of(task).name]["Description"]["Hostname"]
-        assert relay(client, overlay_address(task))["node"] == host
+    for task in web.running("web"):
+        page = relay(web.entrance(web.master), overlay_address(task))
+        assert page["node"] == web.hostname(web.node_of(task))
 
 
-@pytest.mark.parametrize("name", ["web", "tasks.web"])
-def test_overlay_network_reaches_containers_on_other_nodes_by_name(
-    stack: Swarm, several_nodes: tuple[Node, ...], name: str
+@pytest.mark.parametrize("name", [f"{PREFIX}web", f"tasks.{PREFIX}web"])
+def test_overlay_network_reaches_containers_on_another_node_by_name(
+    web: Swarm, two_agents: tuple[Node, ...], name: str
 ) -> None:
-    assert relay(stack.entrance(stack.master), name)["config"] == GREETING
+    assert relay(web.entrance(web.master), name)["greeting"] == GREETING
 
 
-def images(tasks: list[Mapping[str, Any]]) -> set[str]:
-    return {task["Spec"]["ContainerSpec"]["Image"] for task in tasks}
+def test_a_rebooted_agent_comes_back(
+    web: Swarm, machine: Machines, agents: tuple[Node, ...]
+) -> None:
+    """It has its place in the swarm again, and runs its task of the service."""
+    if not agents:
+        pytest.skip("this cluster has no agent")
+    node = agents[-1]
+    before = web.members()[node.name]["ID"]
+    web.forget(node)
+    machine(node).reboot(RESTART_LIMIT_S)
 
+    def runs_its_task() -> bool:
+        """Asked of the node's own engine: the manager may not have noticed the restart yet."""
+        return bool(web.ask("/containers/json", {"name": f"{PREFIX}web"}, node))
 
-def test_rolling_update_and_rollback(pinned: Swarm) -> None:
-    name = f"{STACK}_pinned"
-
-    def ended(state: str) -> bool:
-        return bool(pinned.service("pinned").get("UpdateStatus", {}).get("State") == state)
-
-    image = "osqual/busybox:2"
-    pinned.docker("service", "update", "-d", "--no-resolve-image", "--image", image, name)
-    wait_for("the update", lambda: ended("completed"))
-    assert images(pinned.wait_running("pinned", 2)) == {"osqual/busybox:2"}
-
-    pinned.docker("service", "rollback", "-d", name)
-    wait_for("the rollback", lambda: ended("rollback_completed"))
-    assert images(pinned.wait_running("pinned", 2)) == {"osqual/busybox:1"}
-
-
-def test_a_task_that_dies_is_restarted(mobile: Swarm) -> None:
-    (task,) = mobile.running("mobile")
-    container = task["Status"]["ContainerStatus"]["ContainerID"]
-    engine = mobile.on(mobile.node_of(task))
-    engine.post(f"http://engine/containers/{container}/kill").raise_for_status()
-
-    def restarted() -> bool:
-        return [other["ID"] for other in mobile.running("mobile")] not in ([], [task["ID"]])
-
-    wait_for("another task in its place", restarted)
+    wait_for(f"{node.name} to run its task", runs_its_task, RESTART_LIMIT_S)
+    web.wait_running("web", len(agents))
+    member = web.members()[node.name]
+    assert (member["ID"], member["Status"]["State"]) == (before, "ready")
+    assert visit(web.entrance(node), "/cgi-bin/page")["greeting"] == GREETING
 
 
 @pytest.fixture
-def drained(mobile: Swarm, agents: tuple[Node, ...]) -> Iterator[Node]:
-    """The agent that runs the mobile task, while it is drained."""
-    if len(agents) < 2:
-        pytest.skip("there is no second agent to move to")
+def drained(mobile: Swarm, two_agents: tuple[Node, ...]) -> Iterator[Node]:
+    """The agent that ran the mobile task, while it is drained."""
     (task,) = mobile.running("mobile")
     node = mobile.node_of(task)
     member = mobile.members()[node.name]["ID"]
@@ -177,29 +162,3 @@ def test_drain_moves_tasks(mobile: Swarm, drained: Node) -> None:
         return len(tasks) == 1 and mobile.node_of(tasks[0]) != drained
 
     wait_for(f"the task to leave {drained.name}", moved)
-
-
-def test_a_rebooted_agent_comes_back(
-    stack: Swarm, machine: Machines, agents: tuple[Node, ...]
-) -> None:
-    """It is ready again, with the same membership, and runs its task of the service again."""
-    if not agents:
-        pytest.skip("this cluster has no agent")
-    node = agents[-1]
-    before = stack.members()[node.name]["ID"]
-    stack.forget(node)
-    machine(node).reboot(RESTART_LIMIT_S)
-
-    def runs_its_task() -> bool:
-        """Asked of the node's own engine: the manager may not have noticed the restart yet."""
-        try:
-            return bool(stack.ask("/containers/json", {"name": f"{STACK}_web"}, node))
-        except (httpx.TransportError, httpx.HTTPStatusError):
-            return False
-
-    wait_for(f"{node.name} to run its task", runs_its_task, RESTART_LIMIT_S)
-    stack.wait_running("web", len(stack.nodes))
-    member = stack.members()[node.name]
-    assert (member["ID"], member["Status"]["State"]) == (before, "ready")
-    client = stack.entrance(node)
-    assert visit(client, "/cgi-bin/page")["config"] == GREETING

@@ -16,7 +16,9 @@ from xml.etree import ElementTree as ET
 HERE = Path(__file__).parent
 FILES = ("stack.yml", "page.sh", "greeting.txt", "visit.sh")
 REMOTE = "/var/tmp/osqual-workload"
+LOG = f"{REMOTE}/log"
 STACK = "shopping"
+LIMIT_S = 600.0
 VISITS = 15
 """How many visits have to be seen before, and after, something is believed to be steady."""
 
@@ -30,8 +32,8 @@ class Master:
 
     def __init__(self, environ: dict[str, str]) -> None:
         self.name = environ["OSQUAL_MASTER_NAMES"].split(",")[0]
-        self.address = environ["OSQUAL_MASTER_ADDRESSES"].split(",")[0]
         self.config = environ["OSQUAL_SSH_CONFIG"]
+        self.sudo = "" if self.run("id -u").strip() == "0" else "sudo -n "
 
     def run(self, command: str, *, stdin: bytes = b"", limit_s: float = 300) -> str:
         argv = ["ssh", "-F", self.config, self.name, command]
@@ -40,16 +42,18 @@ class Master:
             raise Failed(f"{command}: {done.stderr.decode(errors='replace').strip()}")
         return done.stdout.decode(errors="replace")
 
+    def docker(self, arguments: str, limit_s: float = 300) -> str:
+        return self.run(f"{self.sudo}docker {arguments}", limit_s=limit_s)
+
+    def image(self, version: str) -> str:
+        return self.docker(f"image inspect --format '{{{{.Id}}}}' osqual/busybox:{version}").strip()
+
     def visits(self) -> list[str]:
-        """The visitor's log, fetched through the port that the swarm publishes on this node."""
-        try:
-            text = self.run(f"busybox wget -q -T 10 -O - http://{self.address}:8090/log")
-        except Failed:
-            return []
-        return text.splitlines()
+        """What the visitor has written down, whole lines."""
+        return self.run(f"cat {LOG}/visits 2>/dev/null || true").splitlines()
 
 
-def wait_for(what: str, condition: Callable[[], bool], limit_s: float = 240) -> None:
+def wait_for(what: str, condition: Callable[[], bool], limit_s: float = LIMIT_S) -> None:
     give_up = time.monotonic() + limit_s
     while not condition():
         if time.monotonic() > give_up:
@@ -63,10 +67,12 @@ def of_version(visits: list[str], version: str) -> list[str]:
 
 def deploy(master: Master) -> None:
     """The stack can be deployed, and its visitor is served."""
-    master.run(f"mkdir -p {REMOTE}")
+    master.run(f"mkdir -p {LOG}")
     for name in FILES:
         master.run(f"cat > {REMOTE}/{name}", stdin=(HERE / name).read_bytes())
-    master.run(f"cd {REMOTE} && docker stack deploy --resolve-image never -c stack.yml {STACK}")
+    environment = f"IMAGE={master.image('1')} LOG_DIRECTORY={LOG} MASTER=$(hostname)"
+    deploy = f"env {environment} docker stack deploy --resolve-image never -c stack.yml {STACK}"
+    master.run(f"cd {REMOTE} && {master.sudo}{deploy}")
     wait_for("the first visits", lambda: len(of_version(master.visits(), "1")) >= VISITS)
 
 
@@ -85,10 +91,10 @@ def serve_from_every_replica(master: Master) -> None:
 
 def update(master: Master) -> None:
     """A rolling update under load completes, and afterwards only the new version answers."""
-    master.run(
-        "docker service update --quiet --no-resolve-image --image osqual/busybox:2 "
+    master.docker(
+        f"service update --quiet --no-resolve-image --image {master.image('2')} "
         f"--env-add VERSION=2 {STACK}_shop",
-        limit_s=600,
+        limit_s=LIMIT_S,
     )
     before = len(master.visits())
     wait_for("visits after the update", lambda: len(master.visits()) >= before + 2 * VISITS)
@@ -107,23 +113,22 @@ def lose_nobody(master: Master) -> None:
 
 
 def clean_up(master: Master) -> None:
-    """The stack goes away without a trace."""
-    master.run(f"docker stack rm {STACK}; rm -rf {REMOTE}")
-    wait_for(
-        "the stack's end",
-        lambda: (
-            not master.run(f"docker stack ps -q {STACK} 2>&1 || true")
-            .replace(f"nothing found in stack: {STACK}", "")
-            .strip()
-        ),
-    )
+    """The stack goes away."""
+    master.docker(f"stack rm {STACK}")
+    label = f"label=com.docker.stack.namespace={STACK}"
+    wait_for("the stack's end", lambda: not master.docker(f"network ls -q --filter {label}"))
+    master.run(f"{master.sudo}rm -rf {REMOTE}")
 
 
 CHECKS = (deploy, serve_from_every_replica, update, lose_nobody, clean_up)
 
 
 def main() -> int:
-    master = Master(dict(os.environ))
+    try:
+        master = Master(dict(os.environ))
+    except Failed as error:
+        print(f"FAIL {error}")
+        return 1
     suite = ET.Element("testsuite", name="workload", tests=str(len(CHECKS)))
     problem = ""
     for check in CHECKS:
