@@ -98,7 +98,7 @@ def show_diff(text: str) -> None:
         bold = line.startswith(_HEADERS)
         colour = None if bold else _COLOURS.get(line[:1])
         shown = "\t".join(printable(part) for part in line.split("\t"))
-        click.secho(shown, fg=colour, bold=bold)
+        click.secho(shown, fg=colour, bold=bold or None)
 
 
 def tell(lines: Iterable[str], *, colour: str | None = None) -> None:

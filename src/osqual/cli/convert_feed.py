@@ -86,11 +86,12 @@ def _place(feed: Path, into: Path | None, start: Path) -> tuple[Path, str, str]:
     wanted = into if into is not None else feed.parent
     if into is None and str(feed) == "-":
         raise UsageError("Nothing says where the base images go.", resolution="give --into")
-    try:
-        directory = wanted.resolve().relative_to(catalogue.root).as_posix()
-    except ValueError as error:
-        raise UsageError(
-            f"{wanted} is not in the catalogue {catalogue.root}.",
-            resolution="name a directory of the catalogue with --into",
-        ) from error
-    return catalogue.root, catalogue.conventions.files.base_images, directory
+    for base in (Path.cwd(), catalogue.root):
+        place = (base / wanted).resolve()
+        if place.is_relative_to(catalogue.root):
+            directory = place.relative_to(catalogue.root).as_posix()
+            return catalogue.root, catalogue.conventions.files.base_images, directory
+    raise UsageError(
+        f"{wanted} is not in the catalogue {catalogue.root}.",
+        resolution="name a directory of the catalogue with --into",
+    )
