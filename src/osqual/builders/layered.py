@@ -203,8 +203,9 @@ class _Build:
     def _start(self, shape: MachineShape, stack: ExitStack) -> tuple[int, BuildVm]:
         """A running machine, and how many provisioners its state holds already."""
         while True:
+            keys = self.keys
             with ExitStack() as holds:
-                found = self.store.deepest(self.keys, holds)
+                found = self.store.deepest(keys, holds)
                 if found is None:
                     return 0, self._boot_base(shape)
                 position, layer = found
@@ -216,6 +217,7 @@ class _Build:
                     self.scope.cancellation.check()
                     self.scope.warn(f"the layer {layer.title!r} cannot be used: {error}")
                     self._drop_draft()
+                    self.keys = keys
                 else:
                     stack.push(holds.pop_all())
                     return position, build

@@ -116,7 +116,6 @@ class LayerStore:
                 return False
             (self.directory / key / RECORD).unlink(missing_ok=True)
             shutil.rmtree(self.directory / key, ignore_errors=True)
-            self.lock_path(key).unlink(missing_ok=True)
             return True
         finally:
             hold.close()

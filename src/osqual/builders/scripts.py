@@ -17,6 +17,7 @@ from osqual.scope import RunScope
 
 TAIL_LINES = 20
 RETRY_EVERY_S = 1.0
+COMMAND_TIMEOUT_S = 300.0
 # Scripts have the provisioner's limit and the step's; no other one.
 UNLIMITED_S = 7 * 24 * 3600.0
 
@@ -56,7 +57,7 @@ def run_scripts(
         path = shop.find_file(name)
         _run_script(PurePosixPath(name).name, path, provisioner, number, var_file, shop, scope)
     if var_file and not provisioner.skip_clean:
-        _again(provisioner, shop, scope, lambda: shop.machine.run(["rm", "-f", var_file]))
+        _again(provisioner, shop, scope, lambda: _remove(var_file, shop))
     if provisioner.pause_after:
         scope.progress(f"pausing {provisioner.pause_after:g} s after provisioner {number}")
         scope.cancellation.sleep(provisioner.pause_after)
@@ -107,7 +108,7 @@ def _run_script(
     if status == DISCONNECTED or provisioner.expect_disconnect:
         _wait_settled(provisioner.start_retry_timeout, shop, scope)
     if not provisioner.skip_clean:
-        _again(provisioner, shop, scope, lambda: shop.machine.run(["rm", "-f", remote]))
+        _again(provisioner, shop, scope, lambda: _remove(remote, shop))
 
 
 def _upload_script(
@@ -146,6 +147,7 @@ def _execute(
         )
     except ConnectionLost as error:
         shop.machine.close()
+        shop.check_alive()
         scope.progress(f"{log.name}: the connection ended", reason=error.details)
         return DISCONNECTED
     except TimeLimitExceeded as error:
@@ -185,13 +187,19 @@ def _judge(
     )
 
 
+def _remove(remote: str, shop: Workshop) -> None:
+    shop.machine.run(["rm", "-f", remote], timeout_s=COMMAND_TIMEOUT_S)
+
+
 def _wait_settled(timeout_s: float, shop: Workshop, scope: RunScope) -> None:
     """Wait until the machine answers and is not on its way down."""
     token = scope.cancellation.limited(timeout_s, "waiting for the machine to come back")
     while True:
         shop.machine.wait_ready(token.remaining_s() or 0.0, shop.check_alive)
         try:
-            state = shop.machine.run(["systemctl", "is-system-running"], check=False)
+            state = shop.machine.run(
+                ["systemctl", "is-system-running"], check=False, timeout_s=COMMAND_TIMEOUT_S
+            )
         except ConnectionLost:
             shop.machine.close()
             continue
