@@ -13,13 +13,13 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from osqual.cancellation import Cancellation
 from osqual.errors import InstallFailed, Interrupted, OsqualError, TimeLimitExceeded
 from osqual.events import EventKind
-from osqual.machine import Machine
 from osqual.model import Cluster, Configuration, Node
-from osqual.process import tail
+from osqual.process import Completed, tail
 from osqual.products import InstallStep, Product, cluster_environment
 from osqual.scope import RunScope
 
@@ -44,11 +44,30 @@ exec "$@"
 Say = Callable[[str], None]
 
 
+class Shell(Protocol):
+    """What an installation needs of a node; `Machine` has it."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        sudo: bool = False,
+        timeout_s: float = 60.0,
+        check: bool = True,
+        on_line: Callable[[str], None] | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> Completed:
+        """Run a program on the node."""
+
+    def put_tree(self, local: Path, remote: str, *, sudo: bool = False) -> None:
+        """Copy what is in a directory into a directory of the node."""
+
+
 def install_product(
     product: Product,
     configuration: Configuration,
     cluster: Cluster,
-    machines: Mapping[str, Machine],
+    machines: Mapping[str, Shell],
     scope: RunScope,
     parameters: Mapping[str, Any],
 ) -> None:
@@ -73,7 +92,7 @@ def run_setup_script(
     script: Path,
     configuration: Configuration,
     cluster: Cluster,
-    machines: Mapping[str, Machine],
+    machines: Mapping[str, Shell],
     scope: RunScope,
     parameters: Mapping[str, Any],
 ) -> None:
@@ -95,7 +114,7 @@ class _Installation:
     """Where an installation stands: what the scripts so far have handed on."""
 
     cluster: Cluster
-    machines: Mapping[str, Machine]
+    machines: Mapping[str, Shell]
     scope: RunScope
     environment: Mapping[str, str]
     secrets: tuple[str, ...] = ()
@@ -173,7 +192,7 @@ class _ScriptRun:
                 self._machine.run(["rm", "-rf", self._remote], sudo=self.step.as_root, timeout_s=30)
 
     @property
-    def _machine(self) -> Machine:
+    def _machine(self) -> Shell:
         return self.installation.machines[self.node.name]
 
     @property
