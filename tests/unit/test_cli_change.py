@@ -372,6 +372,43 @@ def test_no_file_content_makes_more_than_an_error(
         assert _contents(shell.root) == before
 
 
+UNUSABLE = {
+    "large": b" " * 5_000_000,
+    "deep": b"[" * 5_000,
+    "binary": b"\xff",
+    "endless": b"a: &a [*a]",
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("what", ["folder", "pipe", "loop", "outside", *UNUSABLE])
+def test_things_that_are_no_documents_are_named(
+    shell: Shell, name: str, what: str, tmp_path: Path
+) -> None:
+    path = shell.root / ONE / name
+    path.unlink(missing_ok=True)
+    (tmp_path / "secret").write_text("{}")
+    if what in UNUSABLE:
+        path.write_bytes(UNUSABLE[what])
+    elif what == "folder":
+        path.mkdir()
+    elif what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(name if what == "loop" else tmp_path / "secret")
+    kinds = {"packer.json": "template.a", "cluster_profile.tfvars": "profile.a"}
+    commands = [
+        ("edit", "--set", f"{kinds.get(name, 'config.tests_to_run')}=[]", ONE, "--force"),
+        ("mute", "test_x", "--at", ONE, "--force"),
+    ]
+    codes = [shell.osqual(*command) for command in (commands[1:] if "mutes" in name else commands)]
+    assert 2 in codes
+    assert "Traceback" not in shell.err
+    assert (tmp_path / "secret").read_text() == "{}"
+    assert shell.osqual("derive", "--set", "release=2.1.5", ONE, "--force") in (0, 2)
+    assert shell.osqual("import-mutes", ONE, "--force") in (0, 2)
+
+
 def _contents(root: Path) -> dict[str, bytes]:
     return {
         path.relative_to(root).as_posix(): path.read_bytes()

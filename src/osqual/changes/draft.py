@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from osqual.documents import decode, read_bytes
+from osqual.documents import decode, read_bytes, read_document
 from osqual.errors import InvalidFile, UsageError
 
 # Scripts and whatever they upload may be large; more than this does not belong in a catalogue.
@@ -47,9 +47,13 @@ class Draft:
         return self._on_disk(path)
 
     def read_text(self, path: str) -> str | None:
-        """The content as UTF-8 text. Raises InvalidFile."""
-        data = self.read(path)
-        return None if data is None else decode(data, path)
+        """The content of a document, which is never as large as a script may be. InvalidFile."""
+        if path in self._planned:
+            data = self._planned[path].after
+            return None if data is None else decode(data, path)
+        if _status(self.root / path, follow=False) is None:
+            return None
+        return read_document(self.root, path)
 
     def exists(self, path: str) -> bool:
         """Whether something will be there: a file, a directory, or on disk also anything else."""
