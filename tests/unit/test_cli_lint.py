@@ -146,7 +146,7 @@ def test_a_repair_shows_its_diff_and_its_proof(tmp_path: Path, capsys: Any) -> N
     assert osqual("lint", "--fix", "-C", root) == 0
     output = capsys.readouterr()
     assert f"copy to {LEAF}/cluster_profile.tfvars" in output.out
-    assert "proven: 1 configurations find the same" in output.err
+    assert "2 files changed; proven: 1 configurations, " in output.err
     assert len(status(tmp_path)) == 2
     assert osqual("lint", "--fix", "--force", "-C", root) == 0
     assert "Nothing to repair." in capsys.readouterr().err
@@ -282,6 +282,17 @@ def test_hostile_names_do_not_steer_the_terminal(tmp_path: Path, capsys: Any) ->
         assert osqual("lint", "--select", "OSQ105", "--format", style, "-C", root) == 0
         out = capsys.readouterr().out
         assert not any(line.startswith("::error::") for line in out.splitlines())
+
+
+def test_names_that_are_no_text_are_findings(tmp_path: Path, capsys: Any) -> None:
+    root = catalogue(tmp_path / "a", {})
+    (Path(root) / LEAF / "a\udcff.sh").write_text("true\n")
+    for with_git in (False, True):
+        if with_git:
+            commit(Path(root), "2026-01-01T00:00:00Z", {})
+        for style in ("text", "github", "json", "sarif"):
+            assert osqual("lint", "--format", style, "-C", root) == 1
+            assert "udcff.sh" in capsys.readouterr().out
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))

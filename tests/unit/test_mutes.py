@@ -109,6 +109,15 @@ def test_no_text_raises_anything_else(text: str) -> None:
         parse(text)
 
 
+def test_the_example_of_the_documentation_is_read() -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/mutes.md").read_text()
+    example = page.partition("```yaml\n")[2].partition("```")[0]
+    assert [mute.test for mute in parse(example)] == [
+        "test_vip_ipv6",
+        "test_metrics.py::test_agent_*",
+    ]
+
+
 # Which tests a pattern names.
 
 
@@ -300,6 +309,23 @@ def test_an_inventory_with_its_history(tmp_path: Path) -> None:
     ]
     assert inventory.muted[0].ticket == "DCOS-1"
     assert [item.path for item in inventory.muted[3].configurations] == [LEAF, OTHER]
+
+
+def test_a_mute_that_moves_to_another_file_keeps_its_beginning(tmp_path: Path) -> None:
+    own, shared = (f"{place}/publish_and_test_config.yaml" for place in (LEAF, "centos"))
+    commit(tmp_path, "2020-01-01T00:00:00Z", {own: config("not test_a"), "\x01x\ny/mutes.yaml": ""})
+    moved = {own: None, shared: config("not test_a and not test_b")}
+    commit(
+        tmp_path,
+        "2020-02-01T00:00:00Z",
+        {**moved, f"{LEAF}/dcos_images.yaml": "", "\x01x\ny/mutes.yaml": "[]"},
+    )
+    catalogue = Catalogue(root=tmp_path.resolve())
+    muted = read_inventory(catalogue, catalogue.configurations()).muted
+    assert [(item.test, item.since and item.since.month) for item in muted] == [
+        ("test_a", 1),
+        ("test_b", 2),
+    ]
 
 
 def test_a_shared_file_is_told_once_with_everything_that_uses_it(tmp_path: Path) -> None:

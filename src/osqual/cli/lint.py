@@ -174,7 +174,7 @@ def _repair(
     else:
         click.echo(diff.encode(errors="surrogateescape"), nl=False, err=True)
     lookups = sum(len(found) for found in repair.before.values())
-    proof = f"{len(repair.before)} configurations find the same in {lookups} places"
+    proof = f"{len(repair.before)} configurations, {lookups} lookups, all with the same result"
     if dry_run:
         click.secho(f"Dry run: {proof}; nothing written.", bold=True, err=True)
         return

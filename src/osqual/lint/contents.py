@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -40,9 +41,18 @@ class Contents:
     @cached_property
     def paths(self) -> tuple[str, ...]:
         """Every file that git tracks, or would track; without git every file. Sorted."""
+        return tuple(sorted(path for path in self._listed if path.isascii() or _is_text(path)))
+
+    @cached_property
+    def unnameable(self) -> tuple[str, ...]:
+        """Files whose names are no text, as far as they can be shown."""
+        odd = (path for path in self._listed if not path.isascii() and not _is_text(path))
+        return tuple(sorted(ascii(path)[1:-1] for path in odd))
+
+    @cached_property
+    def _listed(self) -> tuple[str, ...]:
         tracked = self.in_git and GitTree(root=self.root).is_work_tree()
-        found = _in_git(self.root) if tracked else _walk(self.root)
-        return tuple(sorted(found))
+        return tuple(_in_git(self.root) if tracked else _walk(self.root))
 
     @cached_property
     def files(self) -> frozenset[str]:
@@ -98,18 +108,30 @@ class Contents:
         return self._known.setdefault(digest, Content(digest=digest, data=data))
 
 
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _in_git(root: Path) -> Iterator[str]:
-    listed = run(
-        [
-            *("git", "-c", "core.fsmonitor=false", "ls-files", "-z", "--cached"),
-            *("--others", "--exclude-standard", "--deduplicate"),
-        ],
-        cwd=root,
-        env={"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C.UTF-8"},
-    )
-    for path in filter(None, listed.stdout.split("\0")):
-        if (root / path).is_file():  # not deleted, not a submodule
-            yield path
+    with tempfile.TemporaryDirectory(prefix="osqual-lint-") as directory:
+        listing = Path(directory) / "files"
+        run(
+            [
+                *("git", "-c", "core.fsmonitor=false", "ls-files", "-z", "--cached"),
+                *("--others", "--exclude-standard", "--deduplicate"),
+            ],
+            cwd=root,
+            env={"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C.UTF-8"},
+            stdout=listing,
+        )
+        names = listing.read_bytes().split(b"\0")
+    for path in map(os.fsdecode, filter(None, names)):
+        if os.path.isfile(os.path.join(root, path)):  # noqa: PTH113, PTH118 - thousands of them
+            yield path  # else it is deleted, or a submodule
 
 
 def _walk(root: Path) -> Iterator[str]:

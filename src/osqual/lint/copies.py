@@ -134,7 +134,11 @@ class _Planner:
         found: dict[str, Identity] = {}
         for directory in places:
             path = _join(directory, name)
-            content = self.view.contents.content(path) if path in self.view.contents.files else None
+            is_there = (
+                path in self.view.contents.files
+                or name in self.view.catalogue.tree.listings[directory].names
+            )
+            content = self.view.contents.content(path) if is_there else None
             if content is None:
                 continue
             # What has to stay takes part as something that equals nothing else.
@@ -146,7 +150,8 @@ class _Planner:
 
     def _may_move(self, name: str, path: str) -> bool:
         """Whether a file means the same in another directory."""
-        if not self.view.contents.may_move(path):
+        contents = self.view.contents
+        if path not in contents.files or not contents.may_move(path):  # git ignores the former
             return False
         if name != self.view.catalogue.conventions.files.base_images:
             return True

@@ -1,6 +1,7 @@
 """Findings as SARIF 2.1.0, which code scanning services take."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -37,7 +38,7 @@ def sarif_document(report: Report, rules: Sequence[Rule], prefix: str) -> dict[s
 def _rule(rule: Rule) -> dict[str, Any]:
     return {
         "id": rule.code,
-        "name": "".join(word.strip("'").capitalize() for word in rule.title.split()),
+        "name": "".join(re.findall(r"\w+", rule.title.title())),
         "shortDescription": {"text": rule.title},
         "help": {"text": f"{rule.title}. See {rule.page}."},
         "defaultConfiguration": {"level": rule.level.value},

@@ -1,6 +1,7 @@
 """Since when something is muted: from git, asked twice for the whole catalogue, not per file."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from osqual.catalogue.git import GitTree
@@ -18,26 +19,46 @@ _LOG = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Commit:
+    """What one commit did to the files: path -> new blob, empty for one that it deleted."""
+
+    time: datetime
+    blobs: Mapping[str, str]
+
+
 def muted_since(
     git: GitTree, names: Sequence[str], read_claims: ReadClaims
 ) -> Mapping[tuple[str, str], datetime]:
     """(path, claim) -> when it came, for everything that the last commit claims.
 
     `names` are file names, looked for in every directory. A claim that went and came back counts
-    from its return; what came with a merge counts from the merge.
+    from its return, one that moved to another file from its beginning; what came with a merge
+    counts from the merge.
     """
     if not git.is_work_tree():
         return {}
-    versions = list(_versions(git, names))
-    contents = git.contents(blob for _, _, blob in versions if blob)
+    commits = list(_commits(git, names))
+    contents = git.contents(blob for commit in commits for blob in commit.blobs.values() if blob)
     known: dict[tuple[str, str], Claims | None] = {}
     since: dict[str, dict[str, datetime]] = {}
-    for time, path, blob in versions:
-        claims = _claims(blob, path, contents, known, read_claims)
-        if claims is not None:
-            before = since.get(path, {})
-            since[path] = {claim: before.get(claim, time) for claim in claims}
+    for commit in commits:
+        gone = _gone(commit, since)
+        for path, blob in commit.blobs.items():
+            claims = _claims(blob, path, contents, known, read_claims)
+            if claims is not None:
+                before = {**gone, **since.get(path, {})}
+                since[path] = {claim: before.get(claim, commit.time) for claim in claims}
     return {(path, claim): t for path, claims in since.items() for claim, t in claims.items()}
+
+
+def _gone(commit: _Commit, since: Mapping[str, Mapping[str, datetime]]) -> dict[str, datetime]:
+    """The claims of files that the commit deletes: the same claim elsewhere in it has moved."""
+    gone: dict[str, datetime] = {}
+    for path, blob in commit.blobs.items():
+        for claim, time in since.get(path, {}).items() if not blob else ():
+            gone[claim] = min(time, gone.get(claim, time))
+    return gone
 
 
 def _claims(
@@ -55,8 +76,8 @@ def _claims(
     return known[blob, name]
 
 
-def _versions(git: GitTree, names: Iterable[str]) -> Iterator[tuple[datetime, str, str]]:
-    """Time, path and blob (empty: deleted) of each change, oldest first."""
+def _commits(git: GitTree, names: Iterable[str]) -> Iterator[_Commit]:
+    """Every commit that changed such a file, oldest first."""
     if run(["git", "rev-parse", "--verify", "-q", "HEAD"], cwd=git.root, check=False).exit_status:
         return
     log = run(
@@ -65,12 +86,17 @@ def _versions(git: GitTree, names: Iterable[str]) -> Iterator[tuple[datetime, st
         env={"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C.UTF-8"},
         timeout_s=_TIMEOUT_S,
     )
-    time, blob = datetime.fromtimestamp(0, UTC), ""
-    for part in log.stdout.split("\0"):
-        part = part.lstrip("\n")
-        if part.startswith(_COMMIT):
-            time = datetime.fromtimestamp(int(part[1:].strip()), UTC)
-        elif part.startswith(":"):
-            blob = part.split(" ")[3]
-        elif part:
-            yield time, part, "" if set(blob) == {"0"} else blob
+    time: datetime | None = None
+    blobs: dict[str, str] = {}
+    parts = iter(log.stdout.split("\0"))
+    for part in parts:
+        fact = part.lstrip("\n")
+        if fact.startswith(_COMMIT):
+            if time is not None:
+                yield _Commit(time=time, blobs=blobs)
+            time, blobs = datetime.fromtimestamp(int(fact[1:]), UTC), {}
+        elif fact.startswith(":"):
+            blob, path = fact.split(" ")[3], next(parts)  # a path may hold anything
+            blobs[path] = "" if set(blob) == {"0"} else blob
+    if time is not None:
+        yield _Commit(time=time, blobs=blobs)

@@ -37,6 +37,8 @@ def unreadable(view: View) -> Iterator[Found]:
     for problem in view.all_problems:
         if not isinstance(problem, UnknownKey):
             yield _of_problem(problem)
+    for path in view.contents.unnameable:
+        yield Found(file=path, message="has a name that is not UTF-8")
     yield from _broken_products(view)
 
 

@@ -9,6 +9,7 @@ from osqual.mutes.inventory import ConfigText, How, muted_in_config
 from osqual.mutes.mute import Mute
 
 _LISTED = 5
+_SAYS_MUTED = re.compile(r"(?i)mute|skip|fail|flak|broken|disabled|known")
 
 
 def _configs(view: View) -> Iterator[ConfigText]:
@@ -61,7 +62,11 @@ def only_commented(view: View) -> Iterator[Found]:
     for config in _configs(view):
         disabled = config.remarks.disabled.expression
         excluded = set(disabled.keywords.excludes if disabled and disabled.keywords else ())
-        lines = {name: remark.line for name, remark in config.remarks.named.items()}
+        lines = {
+            name: remark.line
+            for name, remark in config.remarks.named.items()
+            if remark.ticket or _SAYS_MUTED.search(remark.text)
+        }
         commented = {**dict.fromkeys(excluded, config.remarks.disabled_line), **lines}
         for name, line in sorted(commented.items()):
             if _counts(view, config, name):
