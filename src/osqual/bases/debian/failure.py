@@ -37,14 +37,14 @@ _COMPLAINT = re.compile(r"[EW]:|Err:|[\w-]+: ")
 _NO_SUCH_SUITE = re.compile(r"does not have a Release file|404 +Not Found.*InRelease", re.DOTALL)
 
 
-def check_possible(cancellation: Cancellation) -> None:
+def check_possible(cancellation: Cancellation, *, needed_bytes: int = NEEDED_BYTES) -> None:
     """Raise a named error when user namespaces or the space for the work are missing."""
     temporary = Path(tempfile.gettempdir())
     free = shutil.disk_usage(temporary).free
-    if free < NEEDED_BYTES:
+    if free < needed_bytes:
         raise InfrastructureError(
             f"Too little space in {temporary} to make a base image.",
-            details=f"{free / 1e9:.1f} GB are free, about {NEEDED_BYTES / 1e9:.0f} GB are needed.",
+            details=f"{free / 1e9:.1f} GB are free, about {needed_bytes / 1e9:.0f} GB are needed.",
             resolution="free some, or point TMPDIR to a directory with more",
         )
     if os.geteuid() != 0:
