@@ -89,7 +89,8 @@ def load_json(text: str, source: str) -> Any:
         raise InvalidFile(source, message, line=error.lineno) from error
     except (ValueError, RecursionError) as error:  # an integer of 5,000 digits; endless nesting
         raise InvalidFile(source, f"not usable JSON: {error}") from error
-    _check_depth(value, source)
+    if text.count("{") + text.count("[") > MAX_DEPTH:
+        _check_depth(value, source)
     _check_text(value, text, source)
     return value
 

@@ -6,11 +6,12 @@ Digests decide, not file names: a file that moved to a parent, or a comment, cha
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.facts import standing_of
 from osqual.catalogue.git import GitTree
-from osqual.catalogue.inputs import ConfigurationInputs, load_inputs
+from osqual.catalogue.inputs import ConfigurationInputs, InputsReader, load_inputs
 from osqual.catalogue.past import catalogue_at
 from osqual.catalogue.tree import upwards
 from osqual.catalogue.usage import reached, watched_paths
@@ -99,11 +100,15 @@ class _Planner:
     """Path -> what changed after the ref, in words."""
     _inputs: dict[str, ConfigurationInputs | InvalidInput] = field(default_factory=dict)
 
+    @cached_property
+    def _reader(self) -> InputsReader:
+        return InputsReader(catalogue=self.catalogue)
+
     def inputs_of(self, configuration: Configuration) -> ConfigurationInputs | InvalidInput:
         known = self._inputs.get(configuration.path)
         if known is None:
             try:
-                known = load_inputs(self.catalogue, configuration)
+                known = self._reader.read(configuration)
             except InvalidInput as error:
                 known = error
             self._inputs[configuration.path] = known

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import posixpath
+import stat
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ _NOT_IN_THE_IMAGE = frozenset(
         "vm_name",
     }
 )
+_CHUNK = 1 << 16
 _BUILDER_FILES = ("user_data_file", "http_directory")
 
 
@@ -58,12 +60,12 @@ def recipe_of(
         "base": digest_of(base_of(template, base_images)),
         "template": digest_of(normalised_template(template)),
     }
+    uploads = set(_uploads(template))
     for name in files_of(template):
-        path = find_file(name)
-        inputs[f"file:{normal_path(name)}"] = digest_path(path)
-    for name in _uploads(template):
-        if _is_executable(find_file(name)):  # an upload keeps the permission
-            inputs[f"executable:{normal_path(name)}"] = digest_of(True)
+        path, normal = find_file(name), normal_path(name)
+        inputs[f"file:{normal}"] = digest_path(path)
+        if name in uploads and _is_executable(path):  # an upload keeps the permission
+            inputs[f"executable:{normal}"] = digest_of(True)
     return Recipe(digest=digest_of(inputs), inputs=inputs)
 
 
@@ -156,7 +158,8 @@ def normal_path(path: str) -> str:
 
 
 def _is_executable(path: Path) -> bool:
-    return path.is_file() and bool(path.stat().st_mode & 0o100)
+    mode = path.stat().st_mode
+    return stat.S_ISREG(mode) and bool(mode & 0o100)
 
 
 def digest_of_path(path: Path, ignored: Collection[str] = ()) -> str:
@@ -193,6 +196,10 @@ def _digest_of_file(path: Path) -> str:
     if not path.is_file():
         raise InvalidInput(f"{path} is not a regular file.")
     with path.open("rb") as stream:
+        head = stream.read(_CHUNK)
+        if len(head) < _CHUNK:
+            return hashlib.sha256(head).hexdigest()
+        stream.seek(0)
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -1,6 +1,7 @@
 """A configuration's files: the nearest one wins, and typed parsers that name file, line and key."""
 
 import json
+import os
 import posixpath
 import stat
 from collections.abc import Mapping
@@ -33,20 +34,24 @@ def find_file(catalogue: Catalogue, configuration: Configuration, name: str) -> 
             f"{configuration.path}: the file {name!r} is outside of the catalogue.",
             resolution="keep the file in the catalogue and name it relative to the configuration",
         )
+    clean = posixpath.normpath(name)
+    plain = "/" not in clean and clean not in (".", "..")
     outside = True
     for directory in upwards(configuration.path):
-        relative = posixpath.normpath(posixpath.join(directory, name))
-        if relative == ".." or relative.startswith("../"):
-            continue
+        relative = posixpath.join(directory, clean)
+        if not plain:
+            relative = posixpath.normpath(relative)
+            if relative == ".." or relative.startswith("../"):
+                continue
         outside = False
-        path = catalogue.root / relative
+        path = f"{catalogue.root}/{relative}"
         try:
-            status = path.lstat()
+            status = os.lstat(path)
         except OSError:
             continue
-        if "/" in name or stat.S_ISLNK(status.st_mode):  # else no link can lead there
+        if not plain or stat.S_ISLNK(status.st_mode):  # else no link can lead there
             resolve_inside(catalogue.root, relative)
-        return path
+        return Path(path)
     if outside:
         raise InvalidInput(f"{configuration.path}: the file {name!r} is outside of the catalogue.")
     return None
