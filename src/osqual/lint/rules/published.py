@@ -74,9 +74,12 @@ def first_published_elsewhere(view: View) -> Iterator[Found]:
             others = [path for path in known if path not in told and not recipes.same(leaf, path)]
             if others:
                 told.update(others)
-                word = "is published for" if shared else "was first published for"
-                suffix = " as well" if shared else ""
-                message = f"{image} {word} {others[0]}{suffix}"
+                if not shared:
+                    message = f"{image} was first published for {others[0]}"
+                elif others[0] in owners.published.get(image, ()):
+                    message = f"{image} is published for {others[0]} as well"
+                else:
+                    message = f"{image} stands in the history of {others[0]} as well"
                 yield _of_images(view, leaf, region, message)
 
 
