@@ -2,8 +2,8 @@
 
 import shutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,10 @@ from osqual.cancellation import Cancellation
 from osqual.errors import InstallFailed, Interrupted
 from osqual.events import Event, EventBus, EventKind
 from osqual.install import install_product, interpreter, redact, run_setup_script
-from osqual.model import Cluster, Configuration, Node, SshIdentity, Suite, Topology
+from osqual.model import Configuration, Suite, Topology
 from osqual.process import Completed, run
 from osqual.products import InstallStep, NodeSet, Product
-from osqual.scope import RunScope
-from osqual.settings import Settings
+from tests.scopes import Surroundings, make_cluster
 
 TOPOLOGY = Topology(masters=1, private_agents=1, public_agents=1)
 
@@ -53,50 +52,19 @@ class LocalShell:
         shutil.copytree(local, self.home / remote, dirs_exist_ok=True)
 
 
-class Journal:
-    def intend(self, kind: str, name: str, details: Mapping[str, Any]) -> int:
-        return 1
-
-    def created(self, row: int, external_id: str, details: Mapping[str, Any]) -> None: ...
-
-    def ended(self, row: int) -> None: ...
-
-    def unended(self) -> Sequence[Mapping[str, Any]]:
-        return ()
-
-
 class Site:
     """A cluster of local shells, a product folder, and what was said."""
 
     def __init__(self, root: Path, topology: Topology = TOPOLOGY) -> None:
         self.root = root
+        self.around = Surroundings(root / "run")
         self.events: list[Event] = []
         self.threads: set[int] = set()
         self.shells = {name: LocalShell(root / name) for name, _ in topology.names()}
         for shell in self.shells.values():
             shell.home.mkdir()
-        identity = SshIdentity(private_key=root, public_key=root, known_hosts=root)
-        nodes = tuple(
-            Node(
-                name=name,
-                role=role,
-                ssh_host="localhost",
-                ssh_port=22,
-                ssh_user="root",
-                private_address=f"10.0.0.{number}",
-                public_address="",
-            )
-            for number, (name, role) in enumerate(topology.names(), 1)
-        )
-        self.cluster = Cluster(nodes=nodes, identity=identity)
-        self.scope = RunScope(
-            run_id="r",
-            directory=root / "run",
-            settings=Settings(),
-            journal=Journal(),
-            bus=EventBus(self._take),
-            cancellation=Cancellation(),
-        )
+        self.cluster = make_cluster(topology)
+        self.scope = replace(self.around.scope, bus=EventBus(self._take))
         self.configuration = Configuration(
             root=root, path="debian/12", dimensions={"os": "debian", "release": "2.0"}
         )

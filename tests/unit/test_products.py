@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from osqual.errors import InvalidInput, NotFound
-from osqual.model import Cluster, Node, SshIdentity, Topology
+from osqual.model import Topology
 from osqual.products import InstallStep, NodeSet, load_product
+from tests.scopes import make_cluster
 
 
 @dataclass(frozen=True)
@@ -32,25 +33,6 @@ def problems(root: Path, text: str) -> str:
         load_product("thing", root, Folder())
     assert "product.yaml" in caught.value.brief
     return caught.value.details
-
-
-def make_cluster(masters: int, private: int, public: int) -> Cluster:
-    topology = Topology(masters=masters, private_agents=private, public_agents=public)
-    nodes = tuple(
-        Node(
-            name=name,
-            role=role,
-            ssh_host="127.0.0.1",
-            ssh_port=22,
-            ssh_user="root",
-            private_address=f"10.0.0.{number}",
-            public_address="",
-        )
-        for number, (name, role) in enumerate(topology.names(), 1)
-    )
-    nowhere = Path("/nonexistent")
-    identity = SshIdentity(private_key=nowhere, public_key=nowhere, known_hosts=nowhere)
-    return Cluster(nodes=nodes, identity=identity)
 
 
 def test_a_whole_definition(tmp_path: Path) -> None:
@@ -172,4 +154,5 @@ def test_unreadable_files(tmp_path: Path, content: bytes) -> None:
     ],
 )
 def test_node_sets(nodes: NodeSet, names: str) -> None:
-    assert [node.name for node in nodes.of(make_cluster(2, 1, 1))] == names.split()
+    cluster = make_cluster(Topology(masters=2))
+    assert [node.name for node in nodes.of(cluster)] == names.split()

@@ -70,11 +70,11 @@ def run_job(
                 on_poll()
         except TimeLimitExceeded:
             over_time = True
-            job.end(grace_s=GRACE_S)
         except BaseException:
             job.end(grace_s=GRACE_S)
             owned.ended()
             raise
+        job.end(grace_s=GRACE_S)  # also what the command left running when it ended by itself
     on_poll()
     return JobEnd(
         job=job,

@@ -13,7 +13,7 @@ from pathlib import Path
 from osqual.cluster_file import FILE_NAME as CLUSTER_FILE
 from osqual.cluster_file import write_cluster
 from osqual.events import EventKind
-from osqual.model import Selection, SuiteResult, TestResult
+from osqual.model import Outcome, Selection, SuiteResult, TestResult
 from osqual.process import tail, write_atomic
 from osqual.scope import RunScope
 from osqual.sockets import socket_directory
@@ -58,7 +58,7 @@ class PytestSuite:
             on_poll=reader.poll,
         )
         report = read_junit(files.junit, name)
-        results = report.results or tuple(reader.progress.results.values())
+        results = _confirmed(report, reader.progress)
         skipped = _nothing_chosen(end, request.selection, reader.progress)
         problem = "" if skipped else _problem(end, report, reader.progress, results)
         if not problem and suite_job.any_failed(results):
@@ -215,6 +215,21 @@ class _ProgressReader:
                 )
 
 
+def _confirmed(report: JunitReport, progress: SuiteProgress) -> tuple[TestResult, ...]:
+    """The report's results; what was told as it happened, when there is no report.
+
+    A test that was begun and never ended stands in pytest's report like one that passed: a pass
+    counts only when the end of the test was told as well.
+    """
+    if not report.results:
+        return tuple(progress.results.values())
+    return tuple(
+        result
+        for result in report.results
+        if result.outcome is not Outcome.PASS or result.test_id in progress.results
+    )
+
+
 def _nothing_chosen(end: suite_job.JobEnd, selection: Selection, progress: SuiteProgress) -> str:
     """Whether -k left nothing of a suite that has tests: then it was not run, on purpose."""
     if end.exit_status == _NOTHING_COLLECTED and selection.keywords and progress.found:
@@ -250,9 +265,11 @@ def _problem(
 
 
 def _last_words(end: suite_job.JobEnd) -> str:
-    """The line that says why: pytest marks it, or it is the last one."""
+    """The line that says why: pytest marks it in one of several ways, or it is the last one."""
     text = "\n".join(
         stream.read_text(errors="replace") for stream in (end.job.stdout, end.job.stderr)
     )
-    marked = re.findall(r"^(?:ERROR|E  )[: ]\s*(\S.*)$", text, re.MULTILINE)
-    return (marked[-1] if marked else tail(text, 1)).strip() or "it printed nothing"
+    for mark in (r"^E +(\S.*)$", r"^.*\berror: (.+)$", r"^ERROR:? +(\S.*)$"):
+        if found := re.findall(mark, text, re.MULTILINE):
+            return str(found[-1]).strip()
+    return tail(text, 1).strip() or "it printed nothing"
