@@ -1,13 +1,14 @@
 """Product definitions: finding, reading, and every mistake with its place."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
 
 from osqual.errors import InvalidInput, NotFound
-from osqual.model import Topology
+from osqual.model import Suite, Topology
 from osqual.products import InstallStep, NodeSet, load_product
+from osqual.suites.registry import check_suites
 from tests.scopes import make_cluster
 
 
@@ -156,3 +157,30 @@ def test_unreadable_files(tmp_path: Path, content: bytes) -> None:
 def test_node_sets(nodes: NodeSet, names: str) -> None:
     cluster = make_cluster(Topology(masters=2))
     assert [node.name for node in nodes.of(cluster)] == names.split()
+
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "product.md"
+
+
+def test_the_reference_shows_a_definition_that_can_be_used(tmp_path: Path) -> None:
+    text = DOCUMENT.read_text().partition("```yaml\n")[2].partition("```")[0]
+    directory = define(tmp_path, text)
+    (directory / "install").mkdir()
+    for name in ("init", "join", "ready"):
+        (directory / "install" / f"{name}.sh").touch()
+    assert len(load_product("thing", tmp_path, Folder()).install) == 3
+
+
+def test_the_reference_explains_every_key() -> None:
+    text = DOCUMENT.read_text()
+    for section in (InstallStep, Suite):
+        keys = {field.name for field in fields(section)} - {"as_root", "in_parallel", "poll_s"}
+        keys = {key.removesuffix("_s") for key in keys} | {"user", "parallel", "poll"}
+        assert {key for key in keys if f"`{key}`" not in text} == set()
+
+
+def test_the_example_products_can_be_used() -> None:
+    examples = DOCUMENT.parents[2] / "examples"
+    for path in sorted((examples / "products").iterdir()):
+        product = load_product(path.name.upper(), examples, Folder())
+        check_suites(product.suites)
