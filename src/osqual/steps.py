@@ -32,7 +32,7 @@ from osqual.products import load_product
 from osqual.programs import inspect_programs
 from osqual.publish.record import Qualification, record_of
 from osqual.publish.worktree import publish_build, publish_images, publish_record
-from osqual.recipe import digest_of_path
+from osqual.recipe import digest_of_product
 from osqual.scope import RunScope
 from osqual.sockets import remove_socket_directory, socket_directory
 from osqual.suites.base import SuiteRequest
@@ -337,7 +337,7 @@ def qualification(context: RunContext) -> Qualification:
         run_id=context.scope.run_id,
         configuration=context.configuration,
         recipe=inputs.recipe,
-        inputs={**inputs.digests, "product": digest_of_path(need(context.product).directory)},
+        inputs={**inputs.digests, "product": digest_of_product(need(context.product).directory)},
         image=need(context.image),
         topology=inputs.topology,
         suites=context.suites,

@@ -326,6 +326,18 @@ def test_ancestry_survives_images_that_are_their_own_base(osqual: Osqual) -> Non
     assert osqual("ancestry", "ami-1").code == 0
 
 
+def test_show_tells_which_mutes_are_in_force(osqual: Osqual) -> None:
+    entry = "- {{test: {}, reason: broken, ticket: 'https://example.org/{}', until: {}}}\n"
+    text = entry.format("test_a", 1, "2999-01-01") + entry.format("test_b", 2, "2020-01-01")
+    write(root(), {"centos/mutes.yaml": text})
+    muted = osqual("show", LEAF, "--json").json["muted"]
+    assert [(item["test"], item["file"], item["until"]) for item in muted] == [
+        ("test_a", "centos/mutes.yaml", "2999-01-01")
+    ]
+    assert "https://example.org/1" in osqual("show", LEAF).out
+    assert osqual("show", RHEL, "--json").json["muted"] == []
+
+
 # -- history
 
 

@@ -11,6 +11,7 @@ from osqual.cli.tables import print_problems, printable
 
 if TYPE_CHECKING:
     from osqual.catalogue.describe import Description
+    from osqual.mutes.inventory import MutedTest
 
 EPILOG = """\b
 Examples:
@@ -28,17 +29,25 @@ own, then each one above it. What differs from a path shown is not used.
 @json_option
 @catalogue_option
 def show(*, leaf: str, as_json: bool, start: Path) -> None:
-    """Dimensions, files and where each is from, base images, recipe, images, last verdict."""
+    """Dimensions, files and where each is from, base images, recipe, images, verdict, mutes."""
+    from datetime import UTC, datetime
+
     from osqual.catalogue.catalogue import open_catalogue
     from osqual.catalogue.describe import describe
+    from osqual.mutes.inventory import read_inventory
 
     catalogue = open_catalogue(start)
-    found = describe(catalogue, catalogue.configuration(leaf))
-    print_problems(found.problems)
+    configuration = catalogue.configuration(leaf)
+    found = describe(catalogue, configuration)
+    inventory = read_inventory(catalogue, [configuration])
+    print_problems([*found.problems, *inventory.problems])
+    today = datetime.now(UTC).date()
+    muted = [item for item in inventory.muted if not item.expired(today)]
     if as_json:
-        print_json(_document(found))
+        print_json({**_document(found), "muted": [_muted_document(item) for item in muted]})
     else:
         _print(found)
+        _section("Muted tests", [(item.test, _muted_words(item)) for item in muted])
 
 
 def _section(title: str, lines: list[tuple[str, str]]) -> None:
@@ -76,6 +85,26 @@ def _print(found: "Description") -> None:
     standing += [("run", found.record.run_id)] if found.record and found.record.run_id else []
     standing += [("because", reason) for reason in found.record.reasons] if found.record else []
     _section("Verdict", standing)
+
+
+def _muted_words(muted: "MutedTest") -> str:
+    until = f"until {muted.until}" if muted.until else ""
+    place = f"{muted.source}:{muted.line}" if muted.line else muted.source
+    why = [muted.reason, muted.ticket, until, f"({muted.how.value}, {place})"]
+    return "  ".join(dict.fromkeys(part for part in why if part))
+
+
+def _muted_document(muted: "MutedTest") -> dict[str, Any]:
+    return {
+        "test": muted.test,
+        "how": muted.how.value,
+        "file": muted.source,
+        "line": muted.line,
+        "reason": muted.reason,
+        "ticket": muted.ticket,
+        "until": muted.until.isoformat() if muted.until else None,
+        "since": muted.since.isoformat() if muted.since else None,
+    }
 
 
 def _document(found: "Description") -> dict[str, Any]:
