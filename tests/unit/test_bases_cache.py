@@ -5,6 +5,7 @@ import os
 import shlex
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,29 +17,21 @@ from osqual.bases.entries import list_entries
 from osqual.bases.image import BaseImage
 from osqual.bases.prune import JUST_USED_S, is_open, prune_cache
 from osqual.bases.resolve import cached_base, resolve_base
-from osqual.cancellation import Cancellation
 from osqual.cli.cache import cache as cache_command
 from osqual.errors import InvalidInput, TimeLimitExceeded
-from osqual.events import EventBus
 from osqual.process import Job, run
 from osqual.scope import RunScope
 from osqual.settings import Directories, Settings
-from osqual.store.store import open_store
+from tests.scopes import Surroundings
 
 DAY_S = 86400.0
 
 
 @pytest.fixture
 def scope(tmp_path: Path) -> RunScope:
-    settings = Settings(directories=Directories(state=tmp_path / "state", cache=tmp_path / "cache"))
-    return RunScope(
-        run_id="run",
-        directory=tmp_path / "run",
-        settings=settings,
-        journal=open_store(settings).journal("run"),
-        bus=EventBus(),
-        cancellation=Cancellation(),
-    )
+    directories = Directories(state=tmp_path / "state", cache=tmp_path / "cache")
+    surroundings = Surroundings(directory=tmp_path / "run")
+    return replace(surroundings.scope, settings=Settings(directories=directories))
 
 
 @pytest.fixture

@@ -55,6 +55,19 @@ echo "mke2fs: No space left on device while writing out and closing file system"
 echo "E: run_setup failed" >&2
 exit 1
 """
+NO_KEYS = """
+cat >&2 <<END
+W: GPG error: http://m/debian bookworm InRelease: The following signatures couldn't be verified
+   because the public key is not available: NO_PUBKEY 6ED0E7B82643E131
+E: The repository 'http://m/debian bookworm InRelease' is not signed.
+END
+exit 1
+"""
+CLOCK = """
+echo "E: Release file for http://m/debian/dists/bookworm/InRelease is not valid yet" >&2
+exit 1
+"""
+NO_NAMESPACE = 'echo "E: newuidmap 1234 0 1000 1 1 100000 65536 failed: 256" >&2; exit 1'
 SOMETHING_ELSE = 'echo "E: the moon is in the wrong place" >&2; exit 1'
 HANGS = 'echo started >> "$STARTS"; echo "I: running" >&2; exec sleep 1000'
 
@@ -147,6 +160,9 @@ def test_names_no_mirror_of_its_own(tmp_path: Path) -> None:
         (NOTHING_REACHABLE, InfrastructureError, "mirror cannot be reached", "debian_mirror"),
         (NO_SUCH_SUITE, InvalidInput, "no suite bookworm", "base_images.json"),
         (DISK_FULL, InfrastructureError, "disk is full", "cache prune"),
+        (NO_KEYS, InfrastructureError, "signature cannot be checked", "debian-archive-keyring"),
+        (CLOCK, InfrastructureError, "from the future", "clock"),
+        (NO_NAMESPACE, InfrastructureError, "user namespaces", "sysctl"),
         (SOMETHING_ELSE, InfrastructureError, "could not be made", "log"),
     ],
 )
@@ -200,10 +216,11 @@ def test_cancelling_ends_the_work_and_leaves_nothing(
     pids = []
 
     def cancel() -> None:
-        while not starts.exists():
+        records: list[Path] = []
+        while not (starts.exists() and records):
             time.sleep(0.01)
-        record = next(scope.settings.directories.cache.rglob("job.json"))
-        pids.append(json.loads(record.read_text())["pid"])
+            records = list(scope.settings.directories.cache.rglob("job.json"))
+        pids.append(json.loads(records[0].read_text())["pid"])
         surroundings.cancellation.cancel()
 
     thread = threading.Thread(target=cancel)

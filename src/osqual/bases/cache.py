@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,8 @@ class BaseCache:
             return None
         if image is None:
             return None
-        os.utime(path)
+        with suppress(OSError):  # somebody else's cache serves as well
+            os.utime(path)
         return image
 
     def _image(self, record: Mapping[str, Any]) -> BaseImage | None:

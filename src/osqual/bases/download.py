@@ -1,6 +1,8 @@
 """Base images fetched by URL: resumed where they were cut off, checked before they are used."""
 
+import errno
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -36,6 +38,7 @@ def download(
     part = cache.partial(key).with_suffix(".part")
     resumed = part.exists()
     _fetch(reference, part, scope, pause_s)
+    scope.progress(f"checking {reference.url}")
     digest = digest_file(part, scope.cancellation)
     if digest != reference.sha256 and resumed:
         # The remains may be of another file; the whole one deserves a chance.
@@ -112,6 +115,7 @@ def _fetch_once(
         done = start if continued else 0
         length = response.headers.get("content-length")
         total = done + int(length) if length and length.isdigit() else None
+        _check_space(part, total, done)
         reported = 0.0
         with part.open("ab" if continued else "wb") as stream:
             for chunk in response.iter_raw():
@@ -124,6 +128,15 @@ def _fetch_once(
             stream.flush()
             os.fsync(stream.fileno())
         _report(reference, done, total, scope)
+
+
+def _check_space(part: Path, total: int | None, done: int) -> None:
+    """Sooner said than after an hour."""
+    free = shutil.disk_usage(part.parent).free
+    if total is not None and total - done > free:
+        needed, there = (f"{count / 1e9:.1f} GB" for count in (total - done, free))
+        problem = OSError(errno.ENOSPC, f"{needed} are to come, {there} are free")
+        raise _unwritable(part, problem)
 
 
 def _report(reference: DownloadReference, done: int, total: int | None, scope: RunScope) -> None:

@@ -13,6 +13,11 @@ from osqual.errors import InfrastructureError, InvalidInput, OsqualError
 from osqual.process import Job, find_program, run, tail
 
 NEEDED_BYTES = 2_000_000_000
+USER_NAMESPACES = (
+    "as root: sysctl kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000 "
+    "kernel.apparmor_restrict_unprivileged_userns=0 (those that this kernel knows); or run as "
+    "root; or name a finished disk image in base_images.json"
+)
 
 _CAUSES = (
     (
@@ -20,6 +25,22 @@ _CAUSES = (
         "The disk is full.",
         "free about 2 GB in the temporary directory (TMPDIR) and in the cache directory "
         "(`osqual cache prune`)",
+    ),
+    (
+        re.compile(r"NO_PUBKEY|is not signed|no public key|keyring", re.IGNORECASE),
+        "The mirror's signature cannot be checked with the keys of this machine.",
+        "install or update Debian's keys: apt-get install debian-archive-keyring",
+    ),
+    (
+        re.compile(r"is not valid yet|is expired|Release file .* expired", re.IGNORECASE),
+        "The mirror's index is too old or from the future.",
+        "check this machine's clock, or name a mirror that is kept up to date: "
+        "qemu.debian_mirror in osqual.yaml",
+    ),
+    (
+        re.compile(r"new[ug]idmap|unshare.*(failed|not permitted)|cannot.*namespace"),
+        "This machine does not let you make user namespaces.",
+        USER_NAMESPACES,
     ),
     (
         re.compile(
@@ -54,9 +75,7 @@ def check_possible(cancellation: Cancellation, *, needed_bytes: int = NEEDED_BYT
         raise InfrastructureError(
             "This machine does not let you make user namespaces, which a Debian base needs.",
             details=tail(done.stderr),
-            resolution="as root: sysctl kernel.unprivileged_userns_clone=1 "
-            "user.max_user_namespaces=10000 kernel.apparmor_restrict_unprivileged_userns=0; or "
-            "run as root; or name a finished disk image in base_images.json",
+            resolution=USER_NAMESPACES,
         )
 
 
