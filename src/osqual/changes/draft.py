@@ -66,13 +66,16 @@ class Draft:
 
         Directories behind links are not entered: InvalidFile.
         """
+        if path in self._planned:
+            return {"": path} if self._planned[path].after is not None else {}
         found = dict(_walk(self.root, path))
-        for planned, change in self._planned.items():
-            if inside(planned, path):
-                inner = planned[len(path) :].lstrip("/")
+        if not path or path in self._directories:
+            below = (place for place in self._planned if inside(place, path))
+            for place in below:
+                inner = place[len(path) :].lstrip("/")
                 found.pop(inner, None)
-                if change.after is not None:
-                    found[inner] = planned
+                if self._planned[place].after is not None:
+                    found[inner] = place
         return dict(sorted(found.items()))
 
     def write(
