@@ -290,13 +290,16 @@ class Machine:
         It lasts as long as the shared connection: until `close`, a restart or the node's end.
         """
         self.connect()
-        local_socket.unlink(missing_ok=True)
-        done = run(
-            self._client("-O", "forward", "-L", f"{local_socket}:{remote}"),
-            timeout_s=CONNECT_TIMEOUT_S,
-            cancellation=self._cancellation,
-            check=False,
-        )
+        # The connection outlives processes: an earlier one may have asked for the same, and then
+        # it believes that nothing is to do although that one's socket is gone.
+        for command in ("cancel", "forward"):
+            local_socket.unlink(missing_ok=True)
+            done = run(
+                self._client("-O", command, "-L", f"{local_socket}:{remote}"),
+                timeout_s=CONNECT_TIMEOUT_S,
+                cancellation=self._cancellation,
+                check=False,
+            )
         if done.exit_status != 0:
             raise self._connection_error(done.stderr)
 

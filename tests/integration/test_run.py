@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.conftest import LEAF, Workshop, wait_until
 
-pytestmark = [pytest.mark.qemu, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.qemu, pytest.mark.unproven, pytest.mark.timeout(1800)]
 
 PUBLISHED = {"qualification.json", "packer_build_history.json"}
 ONE_NODE = 'num_of_masters = "1"\nnum_of_private_agents = "0"\nnum_of_public_agents = "0"\n'

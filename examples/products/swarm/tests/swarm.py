@@ -177,10 +177,13 @@ class Swarm:
         def left() -> list[str]:
             found = []
             for kind in ("services", "configs", "secrets", "networks"):
-                for item in self.ask(f"/{kind}", {"name": PREFIX}):
-                    path = f"/{kind}/{item.get('ID') or item['Id']}"
-                    self.engine().delete(f"{API}{path}")
-                    found.append(path)
+                # The engine's own filter by name wants whole names of networks.
+                for item in self.ask(f"/{kind}"):
+                    name = item.get("Name") or item["Spec"]["Name"]
+                    if name.startswith(PREFIX):
+                        path = f"/{kind}/{item.get('ID') or item['Id']}"
+                        self.engine().delete(f"{API}{path}")
+                        found.append(path)
             return found
 
         wait_for("the removal of what the tests made", lambda: not left())
@@ -198,7 +201,7 @@ def service_spec(
     command: Sequence[str],
     replicas: int = 1,
     constraint: str = "",
-    network: str = "none",
+    network: str = "",
     **container: Any,
 ) -> dict[str, Any]:
     """A service whose tasks stop and start at once."""
@@ -214,7 +217,7 @@ def service_spec(
             },
             "RestartPolicy": {"Condition": "any", "Delay": 0},
             "Placement": {"Constraints": [constraint] if constraint else []},
-            "Networks": [{"Target": network}],
+            "Networks": [{"Target": network}] if network else [],
         },
         "Mode": {"Replicated": {"Replicas": replicas}},
         "UpdateConfig": {**pace, "Parallelism": 1},
