@@ -29,7 +29,7 @@ from osqual.ssh_keys import make_key_pair
 from tests.integration.conftest import Workshop, processes_naming
 from tests.scopes import MemoryJournal
 
-pytestmark = [pytest.mark.qemu, pytest.mark.timeout(3000)]
+pytestmark = [pytest.mark.qemu, pytest.mark.unproven, pytest.mark.timeout(3000)]
 
 BOOT_LIMIT_S = 1500.0
 OUTSIDE, INSIDE = "52:54:00:00:00:01", "52:54:00:00:00:02"
