@@ -157,6 +157,7 @@ def assert_has_identity(node: Booted) -> None:
     assert node.sh("grep -v '^#' /etc/resolv.conf | grep nameserver")
 
 
+@pytest.mark.unproven
 def test_own_base_takes_one_identity_after_another(scope: RunScope) -> None:
     base = resolve(scope, "debian:bookworm")
     disk = scope.directory / "own.qcow2"
@@ -205,6 +206,7 @@ def test_own_base_takes_one_identity_after_another(scope: RunScope) -> None:
             deceived.connect()
 
 
+@pytest.mark.unproven
 def test_cloud_init_takes_its_identity_from_the_disk(scope: RunScope) -> None:
     base = resolve(scope, "debian:bookworm?seed=cloud-init")
     disk = scope.directory / "cloud.qcow2"
@@ -220,6 +222,7 @@ def test_cloud_init_takes_its_identity_from_the_disk(scope: RunScope) -> None:
 SUITES = os.environ.get("OSQUAL_TEST_SUITES", "").split()
 
 
+@pytest.mark.unproven
 @pytest.mark.skipif(not SUITES, reason="OSQUAL_TEST_SUITES names no other suites")
 @pytest.mark.parametrize("suite", SUITES or ["-"])
 def test_other_suites_boot(scope: RunScope, suite: str) -> None:
@@ -261,6 +264,7 @@ def test_cancelling_leaves_nothing(
     assert [path for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
 
 
+@pytest.mark.unproven
 def test_a_real_kernel_answers_the_probe(scope: RunScope, tmp_path: Path) -> None:
     """QEMU with KVM's words replaced by TCG's stands for a host whose KVM works."""
     base = resolve(scope, "debian:bookworm")
@@ -286,6 +290,7 @@ def test_a_real_kernel_answers_the_probe(scope: RunScope, tmp_path: Path) -> Non
     assert processes_naming(str(bases)) == []
 
 
+@pytest.mark.unproven
 def test_the_probe_of_this_host_agrees_with_a_trial(scope: RunScope) -> None:
     """Whatever this host is: the accelerator that is chosen starts."""
     chosen = probe(scope.settings, scope.cancellation)

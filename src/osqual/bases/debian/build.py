@@ -21,9 +21,20 @@ from osqual.process import Job, JobState, find_program
 from osqual.scope import RunScope
 
 DISK_MIB = 2048
+POLL_S = 0.1
+
+# What of mmdebstrap's log says that something new has begun.
+_PHASES = (
+    ("I: running apt-get update", "reading the mirror's index"),
+    ("I: downloading packages", "downloading packages"),
+    ("I: extracting archives", "unpacking"),
+    ("I: installing essential", "installing the essential packages"),
+    ("I: installing remaining", "installing the other packages"),
+    ('/disk.sh" ', "writing the disk"),
+)
 GUEST_FILES = ("osqual-seed", "osqual-seed.service", "osqual-grow", "osqual-grow.service")
-_SCRIPTS = ("prepare.sh", "configure.sh", "disk.sh")
 _RESULTS = ("kernel", "initrd", "disk.qcow2")
+_SCRIPTS = ("prepare.sh", "configure.sh", "disk.sh")
 
 
 def recipe_digest(reference: DebianReference, mirror: str | None) -> str:
@@ -76,12 +87,27 @@ def _wait(job: Job, reference: DebianReference, scope: RunScope) -> None:
         owned.created(str(job.pid))
         scope.progress(f"making the base image {reference.text} from Debian's mirror")
         try:
-            status = job.wait(scope.cancellation)
+            _follow(job, reference, scope)
         finally:
-            if job.state() is not JobState.RUNNING:
-                owned.ended()
-    if status != 0:
+            if job.state() is JobState.RUNNING:
+                job.end()
+            owned.ended()
+    if job.exit_status != 0:
         raise explain_failure(reference, job)
+
+
+def _follow(job: Job, reference: DebianReference, scope: RunScope) -> None:
+    """Wait for the end, and say what mmdebstrap says that it does."""
+    with job.stderr.open(errors="replace") as log:
+        rest = ""
+        while True:
+            running = job.state() is JobState.RUNNING
+            *lines, rest = (rest + log.read()).split("\n")
+            for phase in (phase for line in lines for mark, phase in _PHASES if mark in line):
+                scope.progress(f"{reference.text}: {phase}")
+            if not running:
+                return
+            scope.cancellation.sleep(POLL_S)
 
 
 def _start(reference: DebianReference, work: Path, scope: RunScope) -> Job:
