@@ -61,12 +61,13 @@ class Row:
 
 @dataclass
 class BenchJournal:
-    """Resource rows nobody reads: the benchmark ends what it starts."""
+    """Resource rows in memory: the benchmark ends what it starts."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def intend(self, kind: str, name: str, details: Mapping[str, Any]) -> int:
-        self.rows.append({"id": len(self.rows), "kind": kind, "name": name, "ended": False})
+        row = {"id": len(self.rows), "kind": kind, "name": name, "details": dict(details)}
+        self.rows.append({**row, "ended": False})
         return len(self.rows) - 1
 
     def created(self, row: int, external_id: str, details: Mapping[str, Any]) -> None:

@@ -14,11 +14,12 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from build import BenchJournal
 
 from osqual.bases.resolve import resolve_base
 from osqual.cancellation import Cancellation
@@ -54,27 +55,6 @@ class ClusterTimes:
     def ratio(self) -> float:
         """How much longer osqual takes; the goal is 1.15."""
         return self.osqual_s / self.bare_s
-
-
-@dataclass
-class BenchJournal:
-    """Resource rows in memory: the benchmark ends what it starts."""
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-
-    def intend(self, kind: str, name: str, details: Mapping[str, Any]) -> int:
-        row = {"id": len(self.rows), "kind": kind, "name": name, "details": dict(details)}
-        self.rows.append({**row, "ended": False})
-        return len(self.rows) - 1
-
-    def created(self, row: int, external_id: str, details: Mapping[str, Any]) -> None:
-        self.rows[row]["external_id"] = external_id
-
-    def ended(self, row: int) -> None:
-        self.rows[row]["ended"] = True
-
-    def unended(self) -> Sequence[Mapping[str, Any]]:
-        return [row for row in self.rows if not row["ended"]]
 
 
 def make_scope(work: Path, cache: Path) -> RunScope:
