@@ -20,9 +20,15 @@ from osqual.model import (
 from osqual.parts import Parts
 from osqual.platforms.base import ProvisionRequest
 from osqual.process import Completed
+from osqual.programs import FoundProgram, Program
 from osqual.scope import RunScope
 from osqual.suites.base import SuiteRequest
 
+PROGRAM = FoundProgram(
+    program=Program(name="fake-emulator", purpose="tests", version_argv=()),
+    path="/usr/bin/fake-emulator",
+    version="1.2.3",
+)
 IMAGE_ID = "sha256:" + "a" * 64
 
 
@@ -143,4 +149,5 @@ def fake_parts(builder: FakeBuilder, platform: FakePlatform, suites: FakeSuites)
         platforms={"qemu": platform},
         suite_kinds=kinds,
         open_machine=machine,
+        inspect_programs=lambda: [PROGRAM],
     )

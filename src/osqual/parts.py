@@ -1,6 +1,6 @@
-"""The exchangeable parts a run is made of: builders, platforms, suite kinds, nodes."""
+"""The exchangeable parts a run is made of: builders, platforms, suite kinds, nodes, programs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from osqual.machine import Machine
 from osqual.model import Node, SshIdentity
 from osqual.platforms.base import Platform
 from osqual.platforms.registry import PLATFORMS
+from osqual.programs import FoundProgram, inspect_programs
 from osqual.suites.base import SuiteKind
 from osqual.suites.registry import SUITE_KINDS
 
@@ -25,9 +26,14 @@ class Parts:
     platforms: Mapping[str, Platform]
     suite_kinds: Mapping[str, SuiteKind]
     open_machine: OpenMachine
+    inspect_programs: Callable[[], Sequence[FoundProgram]]
 
 
 BUILT_IN = Parts(
-    builders=BUILDERS, platforms=PLATFORMS, suite_kinds=SUITE_KINDS, open_machine=Machine
+    builders=BUILDERS,
+    platforms=PLATFORMS,
+    suite_kinds=SUITE_KINDS,
+    open_machine=Machine,
+    inspect_programs=inspect_programs,
 )
 """What osqual ships."""

@@ -5,7 +5,7 @@ A step reads and extends the run's context, and returns a note for the person wh
 
 import platform as host
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from osqual import __version__
@@ -29,7 +29,7 @@ from osqual.model import (
 from osqual.parts import Parts
 from osqual.platforms.base import Platform, ProvisionRequest
 from osqual.products import load_product
-from osqual.programs import inspect_programs
+from osqual.programs import FoundProgram
 from osqual.publish.record import Qualification, record_of
 from osqual.publish.worktree import publish_build, publish_images, publish_record
 from osqual.recipe import digest_of_product
@@ -342,7 +342,7 @@ def qualification(context: RunContext) -> Qualification:
         topology=inputs.topology,
         suites=context.suites,
         judgement=need(context.judgement),
-        tools=tool_versions(),
+        tools=tool_versions(context.parts.inspect_programs()),
         nodes=context.node_facts,
         step_seconds=context.step_seconds,
         started_at=utc(context.started_at),
@@ -350,9 +350,9 @@ def qualification(context: RunContext) -> Qualification:
     )
 
 
-def tool_versions() -> dict[str, str]:
+def tool_versions(programs: Iterable[FoundProgram]) -> dict[str, str]:
     """Versions of osqual, Python and the external programs that were found."""
-    found = {item.program.name: item.version for item in inspect_programs() if item.version}
+    found = {item.program.name: item.version for item in programs if item.version}
     return {"osqual": __version__, "python": host.python_version(), **found}
 
 

@@ -17,8 +17,8 @@ from osqual.catalogue.inputs import load_inputs
 from osqual.errors import InvalidFile, InvalidInput
 from osqual.model import PublishAndTest, PublishPoint, Topology
 from tests.fixtures.catalogue_small import LEAF, small_catalogue, write
+from tests.fixtures.sample import SAMPLE, needs_sample
 
-SAMPLE = Path(__file__).parents[3] / "shared" / "dcos-images-sample"
 RUNTIME = LEAF.rpartition("/")[0]
 
 
@@ -164,7 +164,7 @@ def test_a_template_s_syntax_error_names_its_line() -> None:
         parse_packer_template('{"builders":\n[}', "f")
 
 
-@pytest.mark.skipif(not SAMPLE.is_dir(), reason="the sample of dcos-images is not here")
+@needs_sample
 def test_the_sample_of_the_original_is_readable() -> None:
     catalogue = open_catalogue(SAMPLE / "centos" / "7.6")
     configurations = catalogue.configurations()

@@ -113,7 +113,7 @@ def ask_everything(catalogue: Catalogue) -> None:
     builds_of(catalogue, leaf)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(NAMES, CONTENTS, min_size=1, max_size=3))
 def test_any_content_of_one_configuration_s_files(files: dict[str, bytes]) -> None:
     with TemporaryDirectory() as directory:
@@ -128,7 +128,6 @@ def test_any_content_of_one_configuration_s_files(files: dict[str, bytes]) -> No
         assert [path.name for path in root.parent.iterdir()] == ["catalogue"]
 
 
-@settings(max_examples=100, deadline=None)
 @given(VALUES | st.fixed_dictionaries({"layout": st.text("{}[]/-abos_.", max_size=30)}))
 def test_any_settings_are_used_or_refused(document: object) -> None:
     with TemporaryDirectory() as directory:

@@ -3,7 +3,7 @@
 import hcl2
 import pytest
 from hcl2.utils import SerializationOptions
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from osqual.catalogue.profile import parse_plain_profile, parse_profile, topology_of
@@ -107,7 +107,6 @@ ASSIGNMENTS = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.lists(LINES | ASSIGNMENTS, max_size=5).map("\n".join))
 def test_the_plain_reading_is_the_library_s_reading(text: str) -> None:
     plain = parse_plain_profile(text)
@@ -119,7 +118,6 @@ def test_the_plain_reading_is_the_library_s_reading(text: str) -> None:
         }
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.text(max_size=60) | st.lists(LINES | ASSIGNMENTS, max_size=4).map("\n".join))
 def test_any_text_is_read_or_refused_with_its_name(text: str) -> None:
     try:

@@ -3,7 +3,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from osqual.changes.apply import apply
@@ -223,7 +223,6 @@ def test_a_diff_of_a_long_file_is_right_and_binary_content_is_only_named(tree: P
     assert "Binary files" in format_diff(binary.changes())
 
 
-@settings(max_examples=25, deadline=None)
 @given(before=st.text(alphabet="ab\n\r\t é", max_size=30), after=st.text("ab\n\r\t é", max_size=30))
 def test_any_change_of_text_survives_git_apply(
     tmp_path_factory: pytest.TempPathFactory, before: str, after: str

@@ -3,7 +3,7 @@ import string
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from osqual.catalogue.profile import parse_profile
@@ -109,7 +109,6 @@ def places(data: Any, above: tuple[str | int, ...] = ()) -> list[tuple[str | int
     return found
 
 
-@settings(max_examples=150, deadline=None)
 @given(data=st.data(), document=DOCUMENTS, indent=st.sampled_from([None, 1, 2, "\t"]))
 def test_any_json_can_be_edited_and_only_there(
     data: st.DataObject, document: Any, indent: Any
@@ -221,7 +220,6 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=25, deadline=None)
 @given(data=st.data(), variables=st.dictionaries(WORDS, VALUES, min_size=1, max_size=4))
 def test_any_profile_can_be_edited_and_only_there(data: st.DataObject, variables: Any) -> None:
     text = "# start\n"

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from osqual.changes import yaml_text
@@ -124,7 +124,6 @@ WORDS = st.text(alphabet="ab", min_size=1, max_size=2)
 SCALARS = st.booleans() | st.integers(0, 9) | st.text(alphabet="a #:-'\"[{&*é", max_size=5)
 
 
-@settings(max_examples=80, deadline=None)
 @given(
     data=st.data(),
     document=st.dictionaries(

@@ -22,6 +22,7 @@ from osqual.mutes.entries import parse_mutes
 from osqual.products import load_product
 from osqual.settings import load_settings
 from tests.fixtures.catalogue_small import small_catalogue, write
+from tests.fixtures.sample import SAMPLE, needs_sample
 
 ONE = "centos/7.6/aws/DCOS-2.0.1/docker-19.03.5-ce/selinux_enforcing"
 TWO = "rhel/7.7/aws/DCOS-2.0.1/docker-19.03.5-ce"
@@ -354,9 +355,7 @@ COMMANDS = (
 )
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from(FILES), content=CONTENTS, command=st.sampled_from(COMMANDS))
 def test_no_file_content_makes_more_than_an_error(
     shell: Shell, name: str, content: bytes, command: tuple[str, ...]
@@ -417,10 +416,7 @@ def _contents(root: Path) -> dict[str, bytes]:
     }
 
 
-SAMPLE = Path(os.environ.get("OSQUAL_SAMPLE_CATALOGUE", "../shared/dcos-images-sample")).resolve()
-
-
-@pytest.mark.skipif(not SAMPLE.is_dir(), reason="the sample of dcos/dcos-images is not here")
+@needs_sample
 def test_importing_the_originals_mutes_changes_none_of_them(shell: Shell, tmp_path: Path) -> None:
     root = tmp_path / "sample"
     shutil.copytree(SAMPLE, root)

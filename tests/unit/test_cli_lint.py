@@ -17,12 +17,12 @@ from osqual.lint.check import check
 from osqual.lint.registry import RULES
 from osqual.lint.view import View
 from osqual.process import run
+from tests.fixtures.sample import SAMPLE, needs_sample
 from tests.unit.test_lint_rules import PLACES, TODAY, files_of, write
 from tests.unit.test_mutes import commit
 
 LEAF, OTHER, _ = PLACES.values()
 ROOT = Path(__file__).parents[2]
-SAMPLE = ROOT.parent / "shared" / "dcos-images-sample"
 OPEN = {"files": {"LEAF/cluster_profile.tfvars": 'admin_cidr = "0.0.0.0/0"\n'}}
 OLD = {"move": {"LEAF/cluster_profile.tfvars": "LEAF/desired_cluster_profile.tfvars"}}
 BROKEN = {"files": {"LEAF/publish_and_test_config.yaml": "a: [\n"}}
@@ -295,7 +295,7 @@ def test_names_that_are_no_text_are_findings(tmp_path: Path, capsys: Any) -> Non
             assert "udcff.sh" in capsys.readouterr().out
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(
     name=st.sampled_from(sorted(HOSTILE)),
     data=st.one_of(
@@ -315,9 +315,9 @@ def test_no_content_breaks_the_lint(
 # The real data, where it is present.
 
 
-@pytest.mark.skipif(not SAMPLE.is_dir(), reason="the sample of the original is not here")
+@needs_sample
 def test_the_defects_of_the_original_are_found() -> None:
-    view = View(catalogue=Catalogue(root=SAMPLE.resolve()), today=TODAY)
+    view = View(catalogue=Catalogue(root=SAMPLE), today=TODAY)
     found = check(view, list(RULES.values())).findings
     counts = {code: sum(f.code == code for f in found) for code in RULES}
     assert counts["OSQ701"] == 125, "every cluster is open to the world"

@@ -15,6 +15,7 @@ from osqual.changes.proof import prove
 from osqual.changes.sources import find_targets
 from osqual.errors import InvalidInput, UsageError
 from tests.fixtures.catalogue_small import leaf_files, small_catalogue, template, write
+from tests.fixtures.sample import SAMPLE, needs_sample
 
 OLD = "centos/7.6/aws/DCOS-2.0.1/docker-18.09.9-ce/selinux_enforcing"
 URL = "https://downloads.dcos.io/dcos/stable/{}/dcos_generate_config.sh"
@@ -415,10 +416,7 @@ def test_links_out_of_the_catalogue_and_dangling_ones_stop_it(catalogue: Catalog
     assert not (catalogue.root / OLD.replace("2.0.1", "2.1.5")).exists()
 
 
-SAMPLE = Path(os.environ.get("OSQUAL_SAMPLE_CATALOGUE", "../shared/dcos-images-sample"))
-
-
-@pytest.mark.skipif(not SAMPLE.is_dir(), reason="the sample of dcos/dcos-images is not here")
+@needs_sample
 def test_the_original_catalogue_gets_a_release_for_two_systems(tmp_path: Path) -> None:
     import shutil
 

@@ -104,6 +104,7 @@ def test_a_good_run_is_qualified_published_and_destroyed(world: World) -> None:
     assert record["verdict"] == "qualified"
     assert record["images"] == {"local": IMAGE_ID}
     assert record["nodes"][0]["kernel"] == "6.1.0"
+    assert record["tools"].keys() == {"osqual", "python", "fake-emulator"}
     assert set(record["inputs"]) >= {"base", "template", "file:install.sh", "profile", "product"}
 
 

@@ -1,0 +1,22 @@
+"""What holds for every test: how hard to fuzz, and a git that knows no person's settings."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+# Chosen with --hypothesis-profile. A slow machine is no failure, so no example has a deadline.
+settings.register_profile("everyday", max_examples=20, deadline=None)
+settings.register_profile("thorough", max_examples=300, deadline=None)
+settings.load_profile("everyday")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _git_without_a_person() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("GIT_")]:
+            patch.delenv(name)
+        patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+        patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        yield
