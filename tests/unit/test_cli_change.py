@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,65 +16,14 @@ from osqual.catalogue.files import find_file, parse_publish_and_test
 from osqual.catalogue.inputs import load_inputs
 from osqual.catalogue.tree import upwards
 from osqual.changes.excluded import hides
-from osqual.cli.main import main
 from osqual.mutes.entries import parse_mutes
 from osqual.products import load_product
 from osqual.settings import load_settings
 from tests.fixtures.catalogue_small import small_catalogue, write
 from tests.fixtures.sample import SAMPLE, needs_sample
+from tests.fixtures.shell import ONE, TWO, Shell
 
-ONE = "centos/7.6/aws/DCOS-2.0.1/docker-19.03.5-ce/selinux_enforcing"
-TWO = "rhel/7.7/aws/DCOS-2.0.1/docker-19.03.5-ce"
 NEW = ONE.replace("2.0.1", "2.1.5")
-
-
-@dataclass
-class Shell:
-    """Runs commands in a catalogue that is committed."""
-
-    root: Path
-    capsys: pytest.CaptureFixture[str]
-    out: str = ""
-    err: str = ""
-
-    def osqual(self, *arguments: str) -> int:
-        self.capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(list(arguments))
-        self.out, self.err = self.capsys.readouterr()
-        return int(ended.value.code or 0)
-
-    def git(self, *arguments: str) -> str:
-        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-        done = subprocess.run(
-            ["git", *identity, *arguments],
-            cwd=self.root,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        return done.stdout
-
-    def commit(self) -> None:
-        self.git("add", "-A")
-        self.git("commit", "-qm", "more", "--allow-empty")
-
-    def status(self) -> str:
-        return self.git("status", "--porcelain", "--untracked-files=all")
-
-
-@pytest.fixture
-def shell(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Shell:
-    monkeypatch.setenv("OSQUAL_CACHE_DIR", str(tmp_path / "cache"))
-    root = tmp_path / "catalogue"
-    small_catalogue(root, ONE, TWO)
-    monkeypatch.chdir(root)
-    shell = Shell(root=root.resolve(), capsys=capsys)
-    shell.git("init", "-q")
-    shell.commit()
-    return shell
 
 
 def test_derive_shows_a_diff_and_writes_only_without_dry_run(shell: Shell) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from osqual.catalogue.catalogue import Catalogue
 from osqual.changes.apply import apply
-from osqual.changes.draft import FileChange
+from osqual.changes.draft import Draft, FileChange
 from osqual.lint.check import check
 from osqual.lint.copies import find_hoists
 from osqual.lint.finding import Finding
@@ -176,6 +176,20 @@ def test_a_repair_that_changes_a_configuration_is_taken_back(tmp_path: Path) -> 
         carry_out_repair(Catalogue(root=tmp_path.resolve()), wrong)
     assert f"{OTHER}: would find another file install.sh" in caught.value.details
     assert contents(tmp_path) == before
+
+
+def test_a_script_that_was_taken_away_comes_back_executable(tmp_path: Path) -> None:
+    view = write(tmp_path, files_of({}))
+    script = tmp_path / LEAF / "install.sh"
+    script.chmod(0o755)
+    draft = Draft(tmp_path.resolve())
+    draft.remove(f"{LEAF}/install.sh")
+    wrong = Repair(
+        changes=draft.changes(), before=resolve_all(view.catalogue), described=frozenset()
+    )
+    with pytest.raises(NotProven):
+        carry_out_repair(Catalogue(root=tmp_path.resolve()), wrong)
+    assert script.stat().st_mode & 0o100
 
 
 BREAK: Mapping[str, Callable[[Path], object]] = {

@@ -31,6 +31,13 @@ class FileChange:
     original: bytes | None = None
     """The content of `copied_from`."""
 
+    @property
+    def kind(self) -> str:
+        """What happens to the file: added, changed or removed."""
+        if self.before is None:
+            return "added"
+        return "removed" if self.after is None else "changed"
+
 
 class Draft:
     """What files hold once the planned writes are made. Nothing touches the disk but reads."""

@@ -1,34 +1,54 @@
 """What the commands that change a catalogue share: options, the diff, and the writing."""
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from osqual.cli.catalogue_options import filters_of
+from osqual.cli.common import json_option, print_json
 from osqual.cli.tables import printable
 
 if TYPE_CHECKING:
     from osqual.catalogue.catalogue import Catalogue
-    from osqual.changes.draft import Draft
+    from osqual.changes.draft import Draft, FileChange
     from osqual.model import Configuration
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 _HEADERS = ("diff ", "+++ ", "--- ")
 
 
-def change_options(command: F) -> F:
-    """--dry-run, --force and --quiet."""
-    for option in (
+@dataclass(frozen=True, kw_only=True)
+class Writing:
+    """How a command is to go about its changes."""
+
+    dry_run: bool
+    force: bool
+    quiet: bool
+    as_json: bool
+
+
+def change_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--dry-run, --force, --quiet and --json, which the command gets as `writing`."""
+
+    @wraps(command)
+    def gathered(*, dry_run: bool, force: bool, quiet: bool, as_json: bool, **others: Any) -> Any:
+        writing = Writing(dry_run=dry_run, force=force, quiet=quiet, as_json=as_json)
+        return command(writing=writing, **others)
+
+    options = (
+        json_option,
         click.option("-q", "--quiet", is_flag=True, help="Do not show the diff."),
         click.option("--force", is_flag=True, help="Overwrite changes that are not committed."),
         click.option("-n", "--dry-run", is_flag=True, help="Show the diff and write nothing."),
-    ):
-        command = option(command)
-    return command
+    )
+    for option in options:
+        gathered = option(gathered)
+    return gathered
 
 
 def choose(
@@ -56,37 +76,53 @@ def choose(
     return chosen
 
 
-def carry_out(draft: "Draft", *, dry_run: bool, force: bool, quiet: bool) -> bool:
+def carry_out(draft: "Draft", writing: Writing, facts: Mapping[str, Any]) -> bool:
     """Show what is planned and write it; False when there is nothing to change.
 
-    A dry run refuses what the real one would refuse.
+    A dry run refuses what the real one would refuse. As JSON the facts are told beside the files.
     """
     from osqual.changes.apply import apply
     from osqual.changes.diff import format_diff
     from osqual.changes.uncommitted import refuse_uncommitted
 
     changes = draft.changes()
+    if changes and not writing.force:
+        refuse_uncommitted(draft.root, changes)
+    if not writing.quiet and not writing.as_json:
+        show_diff(format_diff(changes))
+    if changes and not writing.dry_run:
+        apply(draft.root, changes)
+    if writing.as_json:
+        files = [file_document(change, with_diff=not writing.quiet) for change in changes]
+        print_json({"dry_run": writing.dry_run, "files": files, **facts})
+    _summarise(changes, dry_run=writing.dry_run)
+    return bool(changes)
+
+
+def _summarise(changes: Sequence["FileChange"], *, dry_run: bool) -> None:
+    kinds = Counter(change.kind for change in changes)
+    told = ", ".join(
+        f"{kinds[kind]} {kind}" for kind in ("changed", "added", "removed") if kinds[kind]
+    )
     if not changes:
         click.echo("Nothing to change.", err=True)
-        return False
-    if not force:
-        refuse_uncommitted(draft.root, changes)
-    if not quiet:
-        show_diff(format_diff(changes))
-    created = sum(change.before is None for change in changes)
-    removed = sum(change.after is None for change in changes)
-    counts = {
-        "changed": len(changes) - created - removed,
-        "added": created,
-        "removed": removed,
-    }
-    told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    if dry_run:
+    elif dry_run:
         click.secho(f"Dry run: {told}, nothing written.", bold=True, err=True)
     else:
-        apply(draft.root, changes)
         click.secho(f"Files: {told}.", bold=True, err=True)
-    return True
+
+
+def file_document(change: "FileChange", *, with_diff: bool) -> dict[str, Any]:
+    """One file's change for scripts; its diff is what git would show."""
+    from osqual.changes.diff import format_diff
+
+    document = {
+        "path": change.path,
+        "change": change.kind,
+        "copied_from": change.copied_from,
+        "executable": change.executable,
+    }
+    return {**document, "diff": format_diff([change])} if with_diff else document
 
 
 def show_diff(text: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from osqual.cli.changing import carry_out, change_options, tell
+from osqual.cli.changing import Writing, carry_out, change_options, tell
 from osqual.cli.common import catalogue_option
 
 EPILOG = """\b
@@ -42,9 +42,7 @@ def convert_feed(
     into: Path | None,
     kind: str,
     to_stdout: bool,
-    dry_run: bool,
-    force: bool,
-    quiet: bool,
+    writing: Writing,
     start: Path,
 ) -> None:
     """Turn a CoreOS or Flatcar feed of images into base_images.json."""
@@ -60,7 +58,7 @@ def convert_feed(
     root, name, directory = _place(feed, into, start)
     draft = Draft(root)
     draft.write(join(directory, name), found.as_base_images())
-    carry_out(draft, dry_run=dry_run, force=force, quiet=quiet)
+    carry_out(draft, writing, {"skipped": list(found.skipped)})
 
 
 def _read(feed: Path) -> str:

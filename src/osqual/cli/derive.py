@@ -1,13 +1,14 @@
 """`osqual derive`: new configurations from existing ones."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from osqual.cli.catalogue_options import CatalogueCommand, complete_leaf
-from osqual.cli.changing import carry_out, change_options, choose, tell
+from osqual.cli.changing import Writing, carry_out, change_options, choose, tell
 from osqual.cli.common import catalogue_option
 
 if TYPE_CHECKING:
@@ -58,9 +59,7 @@ def derive(
     values: tuple[str, ...],
     base_images: Path | None,
     skip_existing: bool,
-    dry_run: bool,
-    force: bool,
-    quiet: bool,
+    writing: Writing,
     start: Path,
     **dimensions: Any,
 ) -> None:
@@ -81,7 +80,11 @@ def derive(
     tell(line for item in derived for line in _report(item))
     tell(_hints(derived), colour="yellow")
     tell(_warnings(derived), colour="yellow")
-    carry_out(deriver.draft, dry_run=dry_run, force=force, quiet=quiet)
+    facts = {
+        "configurations": [_document(item) for item in derived],
+        "existing": list(targets.existing),
+    }
+    carry_out(deriver.draft, writing, facts)
 
 
 def _parse_values(values: Sequence[str]) -> dict[str, str]:
@@ -145,6 +148,25 @@ def _report(item: "Derived") -> Iterator[str]:
         shown = ", ".join(item.target.passed_over[:_SHOWN])
         more = len(item.target.passed_over) - _SHOWN
         yield f"  nearer than {shown}" + (f" and {more} more" if more > 0 else "")
+
+
+def _document(item: "Derived") -> dict[str, Any]:
+    places = {origin: place for place, origin in item.files.items()}
+    return {
+        "configuration": item.target.path,
+        "from": item.target.source.path,
+        "passed_over": list(item.target.passed_over),
+        "inherited": sorted(set(item.inherited)),
+        "same_recipe": item.same_recipe and not item.has_old_base,
+        "replacements": [
+            {"file": places.get(origin, origin), **asdict(found)}
+            for origin, found in item.replacements
+        ],
+        "look_at": [
+            {"file": places.get(origin, origin), **asdict(hint)} for origin, hint in item.hints
+        ],
+        "warnings": item.warnings,
+    }
 
 
 def _short(place: str, leaf: str) -> str:

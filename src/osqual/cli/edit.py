@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from osqual.cli.catalogue_options import CatalogueCommand, complete_leaf
-from osqual.cli.changing import carry_out, change_options, choose, tell
+from osqual.cli.changing import Writing, carry_out, change_options, choose, tell
 from osqual.cli.common import catalogue_option
 
 EPILOG = """\b
@@ -49,9 +49,7 @@ def edit(
     patterns: tuple[str, ...],
     values: tuple[str, ...],
     removals: tuple[str, ...],
-    dry_run: bool,
-    force: bool,
-    quiet: bool,
+    writing: Writing,
     start: Path,
     **dimensions: Any,
 ) -> None:
@@ -70,4 +68,5 @@ def edit(
     tell(edited.notes)
     if edited.unchanged:
         tell([f"{len(edited.unchanged)} of {len(editor.selection)} have it so already"])
-    carry_out(edited.draft, dry_run=dry_run, force=force, quiet=quiet)
+    facts = {"notes": edited.notes, "unchanged": edited.unchanged}
+    carry_out(edited.draft, writing, facts)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from osqual.cli.catalogue_options import CatalogueCommand, complete_leaf, filters_of
-from osqual.cli.changing import carry_out, change_options, tell
+from osqual.cli.changing import Writing, carry_out, change_options, tell
 from osqual.cli.common import catalogue_option
 from osqual.cli.tables import print_problems
 
@@ -48,9 +48,7 @@ def import_mutes(
     patterns: tuple[str, ...],
     tests: Path | None,
     run: bool,
-    dry_run: bool,
-    force: bool,
-    quiet: bool,
+    writing: Writing,
     start: Path,
     **dimensions: Any,
 ) -> None:
@@ -70,7 +68,7 @@ def import_mutes(
         text = "Runs of this version do not read mutes.yaml yet: keep -k where runs are made."
         tell((text,), colour="yellow")
     tell((f"left as it is: {text}" for text in found.skipped), colour="yellow")
-    carry_out(found.draft, dry_run=dry_run, force=force, quiet=quiet)
+    carry_out(found.draft, writing, _document(found))
 
 
 def _read_tests(path: Path) -> list[str]:
@@ -78,6 +76,18 @@ def _read_tests(path: Path) -> list[str]:
 
     lines = read_document(path.resolve().parent, path.resolve().name).splitlines()
     return [line.strip() for line in lines if "::" in line]
+
+
+def _document(found: "Import") -> dict[str, Any]:
+    configurations, tests = found.proven
+    return {
+        "entries": [{"file": place, **entry.document()} for place, entry in found.entries],
+        "replaced_in": found.files,
+        "widened": found.widened,
+        "skipped": found.skipped,
+        "problems": [str(problem) for problem in found.problems],
+        "proven": {"configurations": configurations, "tests": tests},
+    }
 
 
 def _report(found: "Import") -> Iterator[str]:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from osqual.cli.changing import carry_out, tell
+from osqual.cli.changing import Writing, carry_out, tell
+from osqual.cli.common import json_option
 
 EPILOG = """\b
 Examples:
@@ -26,7 +27,10 @@ are added and none that exists is changed.
 @click.option("--force", is_flag=True, help="Also in a directory that is not empty.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show the files and write nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not show the files.")
-def init(directory: Path, *, bare: bool, force: bool, dry_run: bool, quiet: bool) -> None:
+@json_option
+def init(
+    directory: Path, *, bare: bool, force: bool, dry_run: bool, quiet: bool, as_json: bool
+) -> None:
     """Start a catalogue in DIRECTORY (default: here)."""
     from osqual.changes.draft import Draft
     from osqual.changes.starter import BARE, EXAMPLE, LEAF
@@ -40,17 +44,20 @@ def init(directory: Path, *, bare: bool, force: bool, dry_run: bool, quiet: bool
             resolution="name a new directory, or add what is missing with --force",
         )
     draft = Draft(root)
+    existing = []
     for path, text in (BARE if bare else EXAMPLE).items():
         if draft.exists(path):
-            tell([f"exists, left as it is: {path}"])
+            existing.append(path)
         else:
             draft.write(path, text, executable=path.endswith(".sh"))
+    tell(f"exists, left as it is: {path}" for path in existing)
     if not dry_run:
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InfrastructureError(f"{directory} cannot be made: {error.strerror}") from error
-    written = carry_out(draft, dry_run=dry_run, force=False, quiet=quiet)
+    writing = Writing(dry_run=dry_run, force=False, quiet=quiet, as_json=as_json)
+    written = carry_out(draft, writing, {"existing": existing})
     if written and not dry_run and not bare:
         tell(
             [

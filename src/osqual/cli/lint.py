@@ -1,24 +1,23 @@
 """`osqual lint`: what is wrong or risky in a catalogue, and the repair of some of it."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from osqual.cli.catalogue_options import complete_leaf
-from osqual.cli.common import catalogue_option, print_json
+from osqual.cli.common import catalogue_option, json_option, print_json
 from osqual.cli.tables import print_table, printable
 from osqual.errors import ExitCode, NotFound, UsageError
 
 if TYPE_CHECKING:
     from osqual.catalogue.catalogue import Catalogue
     from osqual.lint.check import Report, Scope
-    from osqual.lint.finding import Finding, Rule
+    from osqual.lint.finding import Rule
     from osqual.lint.view import View
-    from osqual.settings import LintIgnore
 
 COLOURS = {"error": "red", "warning": "yellow"}
 
@@ -63,6 +62,7 @@ finds the same bytes as before. Exit codes: 1 errors were found (with
 @click.option("-n", "--dry-run", is_flag=True, help="With --fix: show the diff and write nothing.")
 @click.option("--force", is_flag=True, help="With --fix: overwrite what is not committed.")
 @click.option("--rules", "list_rules", is_flag=True, help="List the rules and end.")
+@json_option
 @catalogue_option
 def lint(
     *,
@@ -76,6 +76,7 @@ def lint(
     dry_run: bool,
     force: bool,
     list_rules: bool,
+    as_json: bool,
     start: Path,
 ) -> int:
     """Check the catalogue: files, images, names, mutes, secrets, copies."""
@@ -84,9 +85,10 @@ def lint(
     from osqual.lint.registry import choose_rules
     from osqual.settings import load_settings
 
+    style = "json" if as_json else style
     rules = choose_rules(select, ignore)
     if list_rules:
-        _print_rules(rules)
+        _print_rules(rules, as_json=as_json)
         return ExitCode.OK
     if (dry_run or force) and not fix:
         raise UsageError("--dry-run and --force belong to --fix.")
@@ -96,11 +98,21 @@ def lint(
     view = _look_at(catalogue, settings.products)
     scope = _scope(view, paths, since)
     accepted = settings.lint.accepted
+    repaired = None
     if fix:
-        _repair(view, rules, accepted, scope, style=style, dry_run=dry_run, force=force)
+        from osqual.cli.repairing import repair
+
+        fixable = [rule for rule in rules if rule.fixable]
+        repaired = repair(
+            view,
+            lambda view: check(view, fixable, accepted, scope).findings,
+            style=style,
+            dry_run=dry_run,
+            force=force,
+        )
         view = view if dry_run else _look_at(catalogue, settings.products)
     report = check(view, rules, accepted, scope)
-    _print(report, rules, style, _prefix(root))
+    _print(report, rules, style, _prefix(root), repaired)
     failed = any(strict or settings.lint.strict or f.level == "error" for f in report.findings)
     return ExitCode.REJECTED if failed else ExitCode.OK
 
@@ -141,54 +153,19 @@ def _relative(view: "View", path: str) -> str:
     )
 
 
-def _repair(
-    view: "View",
+def _print(
+    report: "Report",
     rules: Sequence["Rule"],
-    accepted: Sequence["LintIgnore"],
-    scope: "Scope | None",
-    *,
     style: str,
-    dry_run: bool,
-    force: bool,
+    prefix: str,
+    repaired: Mapping[str, Any] | None,
 ) -> None:
-    from osqual.changes.diff import format_diff
-    from osqual.changes.uncommitted import refuse_uncommitted
-    from osqual.cli.changing import show_diff
-    from osqual.lint.check import check
-    from osqual.lint.repair import carry_out_repair, plan_repair
-
-    fixable = [rule for rule in rules if rule.fixable]
-
-    def look(view: "View") -> "Sequence[Finding]":
-        return check(view, fixable, accepted, scope).findings
-
-    repair = plan_repair(view, look)
-    if not repair.changes:
-        click.echo("Nothing to repair.", err=True)
-        return
-    if not force:
-        refuse_uncommitted(view.catalogue.root, repair.changes)
-    diff = format_diff(repair.changes)
-    if style == "text":
-        show_diff(diff)
-    else:
-        click.echo(diff.encode(errors="surrogateescape"), nl=False, err=True)
-    lookups = sum(len(found) for found in repair.before.values())
-    proof = f"{len(repair.before)} configurations, {lookups} lookups, all with the same result"
-    if dry_run:
-        click.secho(f"Dry run: {proof}; nothing written.", bold=True, err=True)
-        return
-    carry_out_repair(view.catalogue, repair)
-    told = f"{len(repair.changes)} files changed; proven: {proof} as before."
-    click.secho(f"Repaired: {told}", bold=True, err=True)
-
-
-def _print(report: "Report", rules: Sequence["Rule"], style: str, prefix: str) -> None:
     from osqual.lint import formats
     from osqual.lint.sarif import sarif_document
 
     if style == "json":
-        print_json(formats.json_document(report))
+        document = formats.json_document(report)
+        print_json(document if repaired is None else {"repaired": repaired, **document})
     elif style == "sarif":
         print_json(sarif_document(report, rules, prefix))
     elif style == "github":
@@ -203,7 +180,15 @@ def _print(report: "Report", rules: Sequence["Rule"], style: str, prefix: str) -
     click.secho(formats.summary(report), bold=True, err=True)
 
 
-def _print_rules(rules: Sequence["Rule"]) -> None:
+def _print_rules(rules: Sequence["Rule"], *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            [
+                {"code": r.code, "level": r.level.value, "fixable": r.fixable, "title": r.title}
+                for r in rules
+            ]
+        )
+        return
     print_table(
         ("code", "level", "fix", "rule"),
         [(r.code, r.level.value, "yes" if r.fixable else "", r.title) for r in rules],

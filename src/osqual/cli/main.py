@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "lint": ("Tools", "lint:lint", "Check a catalogue, and repair what has one answer."),
     "edit": ("Change", "edit:edit", "Set a key across many configurations."),
     "mute": ("Change", "mute:mute", "Let the failure of a test not count."),
-    "unmute": ("Change", "unmute:unmute", "Let a test count again."),
+    "unmute": ("Change", "mute:unmute", "Let a test count again."),
     "convert-feed": ("Change", "convert_feed:convert_feed", "A vendor's feed as base images."),
     "init": ("Change", "init:init", "Start a catalogue."),
     "import-mutes": ("Change", "import_mutes:import_mutes", "Turn -k strings into mutes."),

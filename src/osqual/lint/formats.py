@@ -11,12 +11,6 @@ _DATA = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _PROPERTY = {**_DATA, ":": "%3A", ",": "%2C"}
 
 
-def text_lines(report: Report) -> Iterator[str]:
-    """`place: CODE level: key: message`, as compilers write it."""
-    for finding in report.findings:
-        yield f"{finding.place}: {finding.code} {finding.level}: {said(finding)}"
-
-
 def said(finding: Finding) -> str:
     """Key and message, and how many configurations it concerns when that are several."""
     key = f"{finding.key}: " if finding.key else ""

@@ -127,10 +127,10 @@ def _repair_once(
 ) -> tuple[FileChange, ...]:
     wanted = {(finding.code, finding.file) for finding in findings}
     draft = Draft(view.catalogue.root)
-    removed_executable: set[str] = set()
     for old, new in renames(view):
         if ("OSQ601", old) in wanted and view.contents.may_move(old):
-            _move(draft, old, new, removed_executable)
+            draft.write(new, draft.read(old) or b"", copied_from=old)
+            draft.remove(old)
     for path, _, right in descriptions(view):
         if ("OSQ204", path) in wanted and _describe(draft, path, right):
             described.add(right)
@@ -141,22 +141,8 @@ def _repair_once(
                     data = draft.read(hoist.copies[0]) or b""
                     draft.write(hoist.target, data, copied_from=hoist.copies[0])
                 for path in hoist.copies:
-                    _remove(draft, path, removed_executable)
-    return tuple(
-        replace(change, executable=True) if change.path in removed_executable else change
-        for change in draft.changes()
-    )
-
-
-def _move(draft: Draft, old: str, new: str, removed_executable: set[str]) -> None:
-    draft.write(new, draft.read(old) or b"", copied_from=old)
-    _remove(draft, old, removed_executable)
-
-
-def _remove(draft: Draft, path: str, removed_executable: set[str]) -> None:
-    if draft.is_executable(path):
-        removed_executable.add(path)  # should it have to come back
-    draft.remove(path)
+                    draft.remove(path)
+    return draft.changes()
 
 
 def _describe(draft: Draft, path: str, description: str) -> bool:
