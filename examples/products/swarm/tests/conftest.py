@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from swarm import GREETING, PAGE, PASSWORD, PORT, PREFIX, RELAY, Swarm, file_at, service_spec
+from swarm import GREETING, NAMES, PAGE, PASSWORD, PORT, PREFIX, RELAY, Swarm, file_at, service_spec
 
 from osqual.model import Node, Role
 from osqual.suites.plugin import Machines
@@ -49,6 +49,7 @@ def create_web(swarm: Swarm, agents: int) -> None:
     configs = {
         "/var/www/cgi-bin/page": ("page", PAGE, 0o555),
         "/var/www/cgi-bin/relay": ("relay", RELAY, 0o555),
+        "/var/www/cgi-bin/names": ("names", NAMES, 0o555),
         "/etc/greeting": ("greeting", GREETING, 0o444),
     }
     spec = service_spec(

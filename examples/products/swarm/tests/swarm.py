@@ -32,7 +32,12 @@ echo "password_on=$(awk '$2 == "/run/secrets/password" { print $3 }' /proc/mount
 RELAY = """#!/bin/sh
 printf 'Content-Type: text/plain\\r\\n\\r\\n'
 echo "asked_by=$NODE"
-wget -q -T 15 -O - "http://$QUERY_STRING/cgi-bin/page"
+timeout 15 wget -q -O - "http://$QUERY_STRING/cgi-bin/page"
+"""
+NAMES = """#!/bin/sh
+printf 'Content-Type: text/plain\\r\\n\\r\\n'
+found=$(nslookup "$QUERY_STRING" | grep -oE '[0-9]+\\.[0-9]+\\.[0-9]+\\.[0-9]+' | grep -v '^127\\.')
+echo "addresses=$(echo "$found" | sort -u | tr '\\n' ' ')"
 """
 GREETING = "hello from a config"
 PASSWORD = "hello from a secret"

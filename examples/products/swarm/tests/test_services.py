@@ -116,11 +116,20 @@ def test_overlay_network_reaches_containers_on_another_node_by_address(
         assert page["node"] == web.hostname(web.node_of(task))
 
 
-@pytest.mark.parametrize("name", [f"{PREFIX}web", f"tasks.{PREFIX}web"])
 def test_overlay_network_reaches_containers_on_another_node_by_name(
-    web: Swarm, two_agents: tuple[Node, ...], name: str
+    web: Swarm, two_agents: tuple[Node, ...]
 ) -> None:
-    assert relay(web.entrance(web.master), name)["greeting"] == GREETING
+    assert relay(web.entrance(web.master), f"{PREFIX}web")["greeting"] == GREETING
+
+
+def test_a_service_has_a_name_for_all_its_tasks(web: Swarm) -> None:
+    expected = {overlay_address(task) for task in web.running("web")}
+
+    def resolved() -> bool:
+        page = visit(web.entrance(web.master), f"/cgi-bin/names?tasks.{PREFIX}web")
+        return set(page["addresses"].split()) == expected
+
+    wait_for(f"{expected} as the addresses of the tasks", resolved)
 
 
 def test_a_rebooted_agent_comes_back(
