@@ -43,7 +43,8 @@ class Qemu(_Section):
 
     acceleration: Literal["auto", "kvm", "tcg"] = "auto"
     memory_mb: int = Field(default=1024, ge=128)
-    cpus: int = Field(default=2, ge=1)
+    cpus: int | None = Field(default=None, ge=1)
+    """Processors of a node; None: two, and under emulation no more than the host has for each."""
     disk_gb: int | None = Field(default=None, ge=1)
     """Grow each node's disk to this size; None keeps the image's."""
     boot_timeout_s: float = Field(default=600, gt=0)

@@ -17,6 +17,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LEAF = "debian/12/qemu/swarm-20.10/docker-20.10"
+TINY = "debian/12/qemu/hello-1.0/docker-none"
+"""One node and a product that is a greeting, for what is not about the product."""
+collect_ignore = ["tiny"]
 PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "qemu": ("qemu-system-x86_64", "qemu-img", "ssh", "mmdebstrap", "sfdisk", "grub-mkimage"),
     "packer": ("packer",),
@@ -53,6 +56,10 @@ class Workshop:
         return self.catalogue / LEAF
 
     @property
+    def tiny(self) -> Path:
+        return self.catalogue / TINY
+
+    @property
     def state(self) -> Path:
         return self.root / "state"
 
@@ -84,9 +91,9 @@ class Workshop:
         print(f"$ osqual {' '.join(arguments)} -> {child.returncode}\n{stdout}{stderr}")
         return subprocess.CompletedProcess(arguments, child.returncode, stdout, stderr)
 
-    def run(self, *arguments: str, code: int = 0, **extra: str) -> dict[str, Any]:
+    def run(self, *arguments: str, leaf: str = LEAF, code: int = 0, **extra: str) -> dict[str, Any]:
         """`osqual run LEAF --json ...`; the one result, with the exit code checked."""
-        done = self.osqual("run", LEAF, "--json", *arguments, **extra)
+        done = self.osqual("run", leaf, "--json", *arguments, **extra)
         assert done.returncode == code, done.stderr
         (result,) = json.loads(done.stdout)
         assert isinstance(result, dict)
@@ -108,10 +115,10 @@ class Workshop:
         """Files of the catalogue that differ from the last commit."""
         return {line[3:] for line in self.git("status", "--short", "-uall").splitlines()}
 
-    def reset_catalogue(self) -> None:
-        """The catalogue as it was committed."""
-        self.git("checkout", "-q", ".")
-        self.git("clean", "-qfd")
+    def reset_catalogue(self, path: str = ".") -> None:
+        """The catalogue, or a part of it, as it was committed."""
+        self.git("checkout", "-q", path)
+        self.git("clean", "-qfd", path)
 
     def assert_nothing_left(self, run: str = "latest") -> None:
         """No process, disk, key, socket, lock or open row of the run."""
@@ -158,6 +165,7 @@ def workshop() -> Iterator[Workshop]:
     found = Workshop(root, runtime)
     shutil.rmtree(found.catalogue, ignore_errors=True)
     shutil.copytree(ROOT / "examples", found.catalogue)
+    shutil.copytree(Path(__file__).with_name("tiny"), found.catalogue, dirs_exist_ok=True)
     found.git("init", "-q")
     found.git("clean", "-qfdX")
     found.git("add", "-A")

@@ -14,7 +14,13 @@ from osqual.events import EventBus
 from osqual.model import Cluster, Configuration, Image, Node, Role, SshIdentity, Topology
 from osqual.platforms.base import ProvisionRequest
 from osqual.platforms.qemu import QemuPlatform, load_cluster
-from osqual.platforms.qemu_capacity import NotEnoughRoom, Room, check_room, measure_room
+from osqual.platforms.qemu_capacity import (
+    NotEnoughRoom,
+    Room,
+    check_room,
+    cpus_per_node,
+    measure_room,
+)
 from osqual.platforms.qemu_layout import plan_nodes
 from osqual.process import Job, process_start
 from osqual.qemu.vm import VmRecord
@@ -272,3 +278,22 @@ def test_a_machine_that_died_with_its_whole_group_is_not_waited_for(scope: RunSc
         time.sleep(0.01)
     QemuPlatform().destroy(scope)
     assert scope.journal.unended() == []
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "host", "nodes", "setting", "expected"),
+    [
+        ("kvm", 2, 3, None, 2),
+        ("tcg", 2, 3, None, 1),
+        ("tcg", 2, 1, None, 2),
+        ("tcg", 16, 3, None, 2),
+        ("tcg", 2, 3, 4, 4),
+    ],
+)
+def test_nodes_share_the_hosts_processors_under_emulation(
+    accelerator: str, host: int, nodes: int, setting: int | None, expected: int
+) -> None:
+    qemu = Qemu(cpus=setting)
+    assert (
+        cpus_per_node(nodes=nodes, qemu=qemu, accelerator=accelerator, host_cpus=host) == expected
+    )

@@ -29,7 +29,7 @@ products: products
 # The embedded platform; sizes are per node.
 # qemu:
 #   memory_mb: 1024
-#   cpus: 2
+#   cpus: 2              # default: 2, fewer under emulation
 #   disk_gb: 10
 
 # Seconds that a step may take.

@@ -8,7 +8,12 @@ from osqual.errors import InfrastructureError, InvalidInput
 from osqual.machine import known_hosts_line
 from osqual.model import Cluster, Image, Node, SshIdentity
 from osqual.platforms.base import ProvisionRequest
-from osqual.platforms.qemu_capacity import check_room, measure_room
+from osqual.platforms.qemu_capacity import (
+    available_cpus,
+    check_room,
+    cpus_per_node,
+    measure_room,
+)
 from osqual.platforms.qemu_layout import (
     CLUSTER_DIRECTORY,
     PRIVATE_PREFIX,
@@ -59,6 +64,12 @@ class QemuPlatform:
             )
         acceleration = probe(scope.settings, scope.cancellation)
         plans = plan_nodes(request.topology, scope.directory)
+        cpus = cpus_per_node(
+            nodes=len(plans),
+            qemu=scope.settings.qemu,
+            accelerator=acceleration.accelerator,
+            host_cpus=available_cpus(),
+        )
         identity = _make_identity(plans, scope)
         vms: list[Vm] = []
         nodes: list[Node] = []
@@ -66,7 +77,7 @@ class QemuPlatform:
             _journal_group(group, scope)
             for plan in plans:
                 seed = _prepare(plan, plans, request, image.file, identity, scope)
-                vm, port = _start(plan, seed, group, acceleration, scope)
+                vm, port = _start(plan, cpus, seed, group, acceleration, scope)
                 vms.append(vm)
                 nodes.append(_node(plan, port, request.ssh_user))
                 scope.progress(f"{plan.name} is booting", node=plan.name)
@@ -151,7 +162,12 @@ def _journal_group(group: Group, scope: RunScope) -> None:
 
 
 def _start(
-    plan: NodePlan, seed: Seed, group: Group, acceleration: Acceleration, scope: RunScope
+    plan: NodePlan,
+    cpus: int,
+    seed: Seed,
+    group: Group,
+    acceleration: Acceleration,
+    scope: RunScope,
 ) -> tuple[Vm, int]:
     """Start a node on a free port; another program may take one first, then the next is tried."""
     qemu = scope.settings.qemu
@@ -161,7 +177,7 @@ def _start(
             spec = VmSpec(
                 name=plan.name,
                 memory_mb=qemu.memory_mb,
-                cpus=qemu.cpus,
+                cpus=cpus,
                 acceleration=acceleration,
                 disks=(Disk(path=plan.disk),),
                 nics=(

@@ -40,6 +40,18 @@ def _mem_available_kb(meminfo: str) -> int:
     raise InfrastructureError("The kernel does not say how much memory is available.")
 
 
+def available_cpus() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def cpus_per_node(*, nodes: int, qemu: Qemu, accelerator: str, host_cpus: int) -> int:
+    """The setting, or two; emulated processors beyond the host's only wait for each other's locks."""
+    if qemu.cpus is not None:
+        return qemu.cpus
+    return 2 if accelerator == "kvm" else max(1, min(2, host_cpus // nodes))
+
+
 def check_room(
     *, nodes: int, qemu: Qemu, accelerator: str, room: Room, directory: Path
 ) -> OsqualError | None:

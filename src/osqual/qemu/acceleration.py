@@ -79,7 +79,9 @@ def kvm(reason: str) -> Acceleration:
 
 def tcg(reason: str) -> Acceleration:
     """Emulation, which works everywhere; five-level page tables only cost time in it."""
-    return Acceleration(accelerator="tcg", cpu_model="max,la57=off", thread="multi", reason=reason)
+    return Acceleration(
+        accelerator="tcg", cpu_model="max,la57=off,svm=off", thread="multi", reason=reason
+    )
 
 
 def probe(

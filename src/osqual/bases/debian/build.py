@@ -32,7 +32,11 @@ _PHASES = (
     ("I: installing remaining", "installing the other packages"),
     ('/disk.sh" ', "writing the disk"),
 )
-GUEST_FILES = ("osqual-seed", "osqual-seed.service", "osqual-grow", "osqual-grow.service")
+GUEST_FILES = (
+    *("osqual-seed", "osqual-seed.service"),
+    *("osqual-grow", "osqual-grow.service"),
+    *("osqual-resolv", "osqual-resolv.service", "osqual-resolv.path"),
+)
 _RESULTS = ("kernel", "initrd", "disk.qcow2")
 _SCRIPTS = ("prepare.sh", "configure.sh", "disk.sh")
 
@@ -40,7 +44,7 @@ _SCRIPTS = ("prepare.sh", "configure.sh", "disk.sh")
 def recipe_digest(reference: DebianReference, mirror: str | None) -> str:
     """Everything of ours that shapes the base, as one sha256: a change makes bases anew."""
     parts = [reference.suite, reference.seed, mirror or "", str(DISK_MIB)]
-    parts += packages(reference.suite, reference.seed)
+    parts += packages(reference.seed)
     parts += _uploads().values()
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
@@ -142,7 +146,7 @@ def mmdebstrap_command(reference: DebianReference, work: Path, mirror: str | Non
         "--variant=minbase",
         "--format=null",
         "--skip=cleanup",  # the disk is made before it, and does it better
-        f"--include={','.join(packages(reference.suite, reference.seed))}",
+        f"--include={','.join(packages(reference.seed))}",
         *(f"--essential-hook={hook}" for hook in prepare),
         *(f"--customize-hook={hook}" for hook in customize),
         reference.suite,

@@ -1,16 +1,24 @@
 # Runs inside the new system, after all packages are installed; the guest files are in /tmp/osqual.
 set -eu
 
-install -D -m 0755 /tmp/osqual/osqual-seed /usr/lib/osqual/seed
-install -D -m 0755 /tmp/osqual/osqual-grow /usr/lib/osqual/grow
-install -m 0644 /tmp/osqual/*.service /etc/systemd/system/
-systemctl enable osqual-seed.service osqual-grow.service systemd-networkd.service
-[ ! -e /lib/systemd/system/systemd-resolved.service ] || systemctl enable systemd-resolved.service
+cd /tmp/osqual
+for name in seed grow resolv; do install -D -m 0755 "osqual-$name" "/usr/lib/osqual/$name"; done
+install -m 0644 ./*.service ./*.path /etc/systemd/system/
+systemctl enable osqual-grow.service osqual-resolv.path systemd-networkd.service
+# A system that has cloud-init takes its identity from that.
+[ -e /usr/bin/cloud-init ] || systemctl enable osqual-seed.service
 
-# Timers that would hold dpkg's lock or use the processor while a product is tested, and a login
-# prompt on a screen that nobody has. The serial console keeps its prompt.
+# Timers that would hold dpkg's lock or use the processor while a product is tested.
 systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
-    e2scrub_reap.service fstrim.timer getty@tty1.service
+    e2scrub_reap.service fstrim.timer
+# A login prompt on a screen that nobody has (the serial console keeps its prompt), and work at each
+# boot that finds nothing to do in a virtual machine without EFI.
+systemctl mask getty@tty1.service systemd-pstore.service modprobe@efi_pstore.service \
+    modprobe@drm.service systemd-network-generator.service systemd-sysusers.service
+mkdir -p /etc/systemd/system-generators
+for name in bless-boot cryptsetup gpt-auto hibernate-resume integritysetup veritysetup; do
+    ln -s /dev/null "/etc/systemd/system-generators/systemd-$name-generator"
+done
 
 cat > /etc/systemd/network/80-dhcp.network <<'END'
 [Match]
@@ -34,7 +42,7 @@ END
 
 printf '127.0.0.1\tlocalhost\n::1\t\tlocalhost ip6-localhost ip6-loopback\n' > /etc/hosts
 echo debian > /etc/hostname
-ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
+ln -sf ../run/osqual/resolv.conf /etc/resolv.conf
 printf 'Acquire::Languages "none";\n' > /etc/apt/apt.conf.d/90languages
 
 # What this installation left behind and each machine must have of its own.

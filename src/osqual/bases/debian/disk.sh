@@ -13,7 +13,8 @@ mkdir -p "$work/root"
 cp "$root"/boot/vmlinuz-* "$work/kernel"
 cp "$root"/boot/initrd.img-* "$work/initrd"
 
-printf 'UUID=%s / ext4 errors=remount-ro 0 1\n' "$uuid" > "$root/etc/fstab"
+# No check at boot: the journal is enough for machines that live for minutes.
+printf 'UUID=%s / ext4 errors=remount-ro 0 0\n' "$uuid" > "$root/etc/fstab"
 mkdir -p "$root/boot/grub/i386-pc"
 cp "$root"/usr/lib/grub/i386-pc/*.mod "$root"/usr/lib/grub/i386-pc/*.lst "$root/boot/grub/i386-pc/"
 cat > "$root/boot/grub/grub.cfg" <<END
@@ -39,7 +40,7 @@ label: gpt
 1 : start=$root_start, type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709
 END
 # 33 sectors at the end hold the second partition table; whole MiB are easier to think about.
-chroot "$root" mke2fs -q -t ext4 -U "$uuid" -L root -d /tmp/osqual/root \
+chroot "$root" mke2fs -q -F -t ext4 -U "$uuid" -L root -d /tmp/osqual/root \
     -E "offset=$((root_start * 512))" "$disk" "$(($2 - 3))M"
 umount "$work/root/tmp" "$work/root"
 

@@ -5,6 +5,7 @@ from osqual.bases.reference import SeedKind
 # What makes a machine that can be reached over ssh and administered; nothing is recommended in.
 _ALWAYS = (
     "linux-image-cloud-amd64",  # all of virtio, overlayfs, netfilter; a fifth of the other's size
+    "initramfs-tools",  # what our configuration of the initrd is written for
     "grub-pc",
     "systemd-sysv",
     "udev",
@@ -23,12 +24,8 @@ _ALWAYS = (
     "zstd",
 )
 
-# Suites whose systemd package still holds the resolver.
-_RESOLVER_IN_SYSTEMD = frozenset({"buster", "bullseye"})
 
-
-def packages(suite: str, seed: SeedKind) -> tuple[str, ...]:
+def packages(seed: SeedKind) -> tuple[str, ...]:
     """The packages of a base, on top of Debian's required ones."""
-    resolver = () if suite in _RESOLVER_IN_SYSTEMD else ("systemd-resolved",)
     cloud_init = ("cloud-init",) if seed == "cloud-init" else ()
-    return (*_ALWAYS, *resolver, *cloud_init)
+    return (*_ALWAYS, *cloud_init)
