@@ -101,12 +101,10 @@ def load_product(name: str, root: Path, settings: ProductFolders) -> Product:
 
     Raises NotFound with the known names, or InvalidInput with every problem and its place.
     """
-    folders = definition_folders(root, settings)
-    found = _definitions(folders)
-    directory = found.get(name) or {key.lower(): path for key, path in found.items()}.get(
-        name.lower()
-    )
+    directory = find_product(name, root, settings)
     if directory is None:
+        folders = definition_folders(root, settings)
+        found = _definitions(folders)
         raise NotFound(
             f"There is no definition of the product {name!r}.",
             details=f"Looked in: {', '.join(str(folder) for folder in folders)}\n"
@@ -115,6 +113,12 @@ def load_product(name: str, root: Path, settings: ProductFolders) -> Product:
             "osqual.yaml to the folder that holds it",
         )
     return _read_product(directory)
+
+
+def find_product(name: str, root: Path, settings: ProductFolders) -> Path | None:
+    """The directory of a product's definition, unread; None when there is none."""
+    found = _definitions(definition_folders(root, settings))
+    return found.get(name) or {key.lower(): path for key, path in found.items()}.get(name.lower())
 
 
 def definition_folders(root: Path, settings: ProductFolders) -> tuple[Path, ...]:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from osqual.conventions import DCOS_IMAGES_LAYOUT, Conventions, FileNames
-from osqual.errors import InvalidInput
+from osqual.conventions import DCOS_IMAGES, DCOS_IMAGES_LAYOUT, Conventions, FileNames
+from osqual.documents import load_yaml, read_document
+from osqual.errors import InvalidFile, InvalidInput
 
 FILE_NAME = "osqual.yaml"
 
@@ -104,8 +104,10 @@ class Settings(_Section):
     layout: str = DCOS_IMAGES_LAYOUT
     files: FileNames = FileNames()
     default_region: str | None = None
-    aliases: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
-    """Dimension -> value -> what it means the same as."""
+    aliases: Mapping[str, Mapping[str, str]] = Field(
+        default_factory=lambda: dict(DCOS_IMAGES.aliases)
+    )
+    """Dimension -> value -> what it means the same as; by default those of dcos/dcos-images."""
     products: str = "products"
     """Folder of product definitions, relative to the catalogue's root."""
     store: str | None = None
@@ -139,16 +141,15 @@ def load_settings(root: Path | None, environ: Mapping[str, str] | None = None) -
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
-    path = None if root is None else root / FILE_NAME
-    if path is not None and path.is_file():
-        values = _read(path)
-        sources = dict.fromkeys(_dotted(values), str(path))
+    if root is not None and os.path.lexists(root / FILE_NAME):
+        values = _read(root)
+        sources = dict.fromkeys(_dotted(values), FILE_NAME)
     for variable, dotted in ENVIRONMENT.items():
         if environ.get(variable):
             _set(values, dotted, environ[variable])
             sources[dotted] = f"${variable}"
     if "sources" in values:
-        raise InvalidInput(f"{path}: unknown key 'sources'")
+        raise InvalidFile(FILE_NAME, "unknown key", key="sources")
     try:
         return Settings(**values, sources=sources)
     except ValidationError as error:
@@ -160,15 +161,12 @@ def load_settings(root: Path | None, environ: Mapping[str, str] | None = None) -
         ) from error
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidInput(f"Cannot read {path}.", details=str(error)) from error
+def _read(root: Path) -> dict[str, Any]:
+    content = load_yaml(read_document(root.resolve(), FILE_NAME), FILE_NAME)
     if content is None:
         return {}
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise InvalidInput(f"{path} must hold a mapping of settings.")
+        raise InvalidFile(FILE_NAME, "must be a mapping of settings", line=1)
     return content
 
 

@@ -27,12 +27,12 @@ from osqual.model import (
     Verdict,
 )
 from osqual.parts import Parts
+from osqual.plan.surroundings import Surroundings
 from osqual.platforms.base import Platform, ProvisionRequest
 from osqual.products import load_product
 from osqual.programs import FoundProgram
 from osqual.publish.record import Qualification, record_of
 from osqual.publish.worktree import publish_build, publish_images, publish_record
-from osqual.recipe import digest_of_product
 from osqual.scope import RunScope
 from osqual.sockets import remove_socket_directory, socket_directory
 from osqual.suites.base import SuiteRequest
@@ -333,11 +333,12 @@ def node_facts(machine: Machine, scope: RunScope) -> dict[str, str]:
 def qualification(context: RunContext) -> Qualification:
     """What the record is made from."""
     inputs = need(context.inputs)
+    around = Surroundings(catalogue=context.catalogue, settings=context.scope.settings)
     return Qualification(
         run_id=context.scope.run_id,
         configuration=context.configuration,
         recipe=inputs.recipe,
-        inputs={**inputs.digests, "product": digest_of_product(need(context.product).directory)},
+        inputs={**inputs.digests, **around.digests(context.configuration)},
         image=need(context.image),
         topology=inputs.topology,
         suites=context.suites,

@@ -14,7 +14,7 @@ from osqual.catalogue.describe import describe
 from osqual.catalogue.facts import read_facts
 from osqual.catalogue.recipes import RecipeReader, group_by_recipe
 from osqual.errors import OsqualError
-from osqual.plan import Action, make_plan
+from osqual.plan.plan import Action, make_plan
 from tests.fixtures.catalogue_small import LEAF, publish, small_catalogue, template
 
 OTHER = LEAF.replace("centos", "rhel")

@@ -181,13 +181,23 @@ def test_directories_that_are_gone_are_forgotten(tmp_path: Path) -> None:
 
 
 def test_two_catalogues_do_not_share_an_index(tmp_path: Path) -> None:
-    cache = tmp_path / "cache"
-    first = open_catalogue(small_catalogue(tmp_path / "a").root, cache=cache)
-    second = open_catalogue(small_catalogue(tmp_path / "b", OTHER).root, cache=cache)
+    environ = {"OSQUAL_CACHE_DIR": str(tmp_path)}
+    first = open_catalogue(small_catalogue(tmp_path / "a").root, environ=environ)
+    second = open_catalogue(small_catalogue(tmp_path / "b", OTHER).root, environ=environ)
     assert [item.path for item in first.configurations()] == [LEAF]
     assert [item.path for item in second.configurations()] == [OTHER]
-    names = {Index.load(c.root, c.conventions, cache, 0).file for c in (first, second)}
+    names = {Index.load(c.root, c.conventions, c.cache, 0).file for c in (first, second)}
     assert len(names) == 2
+
+
+def test_the_catalogue_may_say_where_its_index_is(tmp_path: Path) -> None:
+    """The environment knows better."""
+    root = tmp_path / "catalogue"
+    write(root, {"osqual.yaml": f"directories: {{cache: {tmp_path / 'there'}}}\n"})
+    small_catalogue(root)
+    for environ, place in (({}, "there"), ({"OSQUAL_CACHE_DIR": str(tmp_path / "here")}, "here")):
+        read_facts(open_catalogue(root, environ=environ))
+        assert list((tmp_path / place).rglob("*.index"))
 
 
 @pytest.mark.parametrize("wanted", ["none", "selinux_enforcing"])

@@ -1,6 +1,7 @@
 """What would run, and why: against the record, and against a commit."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 from osqual.catalogue.catalogue import Catalogue, open_catalogue
 from osqual.catalogue.inputs import load_inputs
 from osqual.errors import UsageError
-from osqual.plan import Action, Plan, changes_between, make_plan
+from osqual.plan.plan import Action, Plan, make_plan
+from osqual.plan.reasons import changes_between
+from osqual.plan.surroundings import Surroundings
 from tests.fixtures.catalogue_small import LEAF, leaf_files, publish, small_catalogue, write
 
 OTHER = LEAF.replace("2.0.1", "2.1.0")
@@ -27,18 +30,18 @@ def why(plan: Plan) -> dict[str, tuple[Action, tuple[str, ...]]]:
     return {step.configuration.path: (step.action, step.reasons) for step in plan.steps}
 
 
-def qualify(
-    catalogue: Catalogue, path: str = LEAF, verdict: str = "qualified", **more: str
-) -> None:
+def qualify(catalogue: Catalogue, path: str = LEAF, verdict: str = "qualified") -> None:
     """Publish as a run would have done it with the inputs as they are now."""
-    inputs = load_inputs(catalogue, catalogue.configuration(path))
+    catalogue = open_catalogue(catalogue.root)
+    configuration = catalogue.configuration(path)
+    inputs = load_inputs(catalogue, configuration)
     publish(
         catalogue.root,
         path,
         IMAGES,
         verdict=verdict,
         recipe={"digest": inputs.recipe.digest, "inputs": dict(inputs.recipe.inputs)},
-        inputs={**inputs.digests, **more},
+        inputs={**inputs.digests, **Surroundings.of(catalogue).digests(configuration)},
     )
 
 
@@ -100,12 +103,62 @@ def test_every_changed_input_is_a_reason(
 
 
 def test_a_changed_product_is_a_reason(tmp_path: Path) -> None:
-    catalogue = small_catalogue(tmp_path)
-    qualify(catalogue, product="1")
-    assert plan_of(catalogue, product_digest=lambda _: "1").of(Action.SKIP)
-    (step,) = plan_of(catalogue, product_digest=lambda _: "2").of(Action.RUN)
+    catalogue = small_catalogue(tmp_path, files={"products/dcos/product.yaml": "a: 1\n"})
+    qualify(catalogue)
+    assert plan_of(catalogue).of(Action.SKIP)
+    write(tmp_path, {"products/dcos/tests/test_a.py": ""})
+    (step,) = plan_of(catalogue).of(Action.RUN)
     assert step.reasons == ("the product definition changed",)
-    assert plan_of(catalogue).of(Action.SKIP)  # nobody knows of a definition any more
+    shutil.rmtree(tmp_path / "products")  # nobody knows of a definition any more
+    assert plan_of(catalogue).of(Action.SKIP)
+
+
+SIZED = LEAF.replace("/aws/", "/qemu/")
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ("qemu: {memory_mb: 2048}\n", "the size of the machines changed"),
+        ("qemu: {boot_timeout_s: 900}\n", None),
+        ("aliases: {docker: {19.03.5-ce: 19.03.5}}\n", "what its path means changed"),
+        ("aliases: {docker: {19.03.6: 19.03.5}}\n", None),
+        ("layout: '{os}/{os_version}/{platform}/{product}-{release}/{docker}[/{variant}]'\n",
+         "what its path means changed"),
+        ("files: {setup: first.sh}\n", "the setup script is new"),
+        ("lint: {strict: true}\n", None),
+    ],
+)  # fmt: skip
+def test_a_setting_is_a_reason_where_it_matters(
+    tmp_path: Path, settings: str, reason: str | None
+) -> None:
+    catalogue = small_catalogue(tmp_path, SIZED, files={f"{SIZED}/first.sh": "true\n"})
+    commit(tmp_path)
+    write(tmp_path, {"osqual.yaml": settings})
+    assert effects(catalogue) == ({} if reason is None else {SIZED: f"since HEAD: {reason}"})
+    if reason is None:
+        kept = "what changed since HEAD means the same"
+        assert why(plan_of(catalogue, since="HEAD")) == {SIZED: (Action.SKIP, (kept,))}
+    qualify(catalogue, SIZED)  # with the new settings: the record speaks for them
+    assert plan_of(catalogue, since="HEAD").of(Action.SKIP)
+    (tmp_path / "osqual.yaml").unlink()
+    found = [step.reasons for step in plan_of(catalogue).of(Action.RUN)]
+    assert found == ([] if reason is None else [(reason.replace("is new", "is gone"),)])
+
+
+def test_the_size_of_qemu_s_machines_is_nothing_to_others(tmp_path: Path) -> None:
+    catalogue = small_catalogue(tmp_path)
+    qualify(catalogue)
+    write(tmp_path, {"osqual.yaml": "qemu: {memory_mb: 2048}\n"})
+    assert plan_of(catalogue).of(Action.SKIP)
+
+
+def test_settings_that_were_broken_are_told(tmp_path: Path) -> None:
+    catalogue = small_catalogue(tmp_path)
+    write(tmp_path, {"osqual.yaml": "qemu: [\n"})
+    commit(tmp_path)
+    write(tmp_path, {"osqual.yaml": ""})
+    assert effects(catalogue)[LEAF].startswith("was broken at HEAD: osqual.yaml")
 
 
 @pytest.mark.parametrize(("verdict", "runs"), [("inconclusive", True), ("rejected", False)])
@@ -240,10 +293,11 @@ def test_a_changed_product_reaches_its_configurations(tmp_path: Path) -> None:
     catalogue = small_catalogue(tmp_path, files={"products/dcos/product.yaml": "a: 1\n"})
     commit(tmp_path)
     write(tmp_path, {"products/dcos/tests/test_a.py": ""})
-    plan = plan_of(catalogue, since="HEAD", product_paths=lambda _: "products/dcos")
-    ((action, reasons),) = why(plan).values()
-    assert action is Action.RUN
-    assert "since HEAD: the product definition changed" in reasons
+    assert effects(catalogue) == {LEAF: "since HEAD: the product definition changed"}
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "two")
+    shutil.rmtree(tmp_path / "products")
+    assert effects(catalogue) == {LEAF: "since HEAD: the product definition is gone"}
 
 
 def test_only_this_branch_s_changes_count(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The catalogue: where its root is, which configurations it has, and which one a path means."""
 
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -17,6 +18,8 @@ from osqual.errors import NotFound
 from osqual.model import Configuration
 
 SETTINGS_FILE = "osqual.yaml"
+INDEXES = "catalogues"
+"""The folder of all indexes in the cache directory."""
 # How much is looked at to guess the root of a catalogue that has neither osqual.yaml nor .git.
 _GUESS_DIRECTORIES = 2_000
 
@@ -58,22 +61,33 @@ def _has_configuration(directory: Path, layout: Layout) -> bool:
     return any(listing.names and listing.dimensions for _, listing in looked)
 
 
-def open_catalogue(
-    start: Path, conventions: Conventions | None = None, *, cache: Path | None = None
-) -> "Catalogue":
-    """The catalogue that `start` is in, with its osqual.yaml's conventions unless given.
+def open_catalogue(start: Path, *, environ: Mapping[str, str] | None = None) -> "Catalogue":
+    """The catalogue that `start` is in, with its osqual.yaml's conventions.
 
-    With `cache` (see `index_directory`) what was found is remembered there.
+    With an environment, what is found is remembered in the cache directory for the next time.
     """
     root = find_catalogue(start)
-    if conventions is None:
-        conventions = conventions_of(root, cache)
-    return Catalogue(root=root, conventions=conventions, cache=cache)
+    cache = None if environ is None else cache_of(root, environ)
+    return Catalogue(root=root, conventions=conventions_of(root, cache), cache=cache)
+
+
+def cache_of(root: Path, environ: Mapping[str, str]) -> Path:
+    """Where indexes are kept: the environment names it, or osqual.yaml, else the user's own."""
+    if environ.get("OSQUAL_CACHE_DIR"):
+        return Path(environ["OSQUAL_CACHE_DIR"], INDEXES)
+    settings = root / SETTINGS_FILE
+    if os.path.lexists(settings) and "directories" in read_document(root, SETTINGS_FILE):
+        from osqual.settings import load_settings
+
+        return load_settings(root, environ).directories.cache / INDEXES
+    import platformdirs
+
+    return platformdirs.user_cache_path("osqual") / INDEXES
 
 
 def conventions_of(root: Path, cache: Path | None = None) -> Conventions:
     """What osqual.yaml says, or those of dcos/dcos-images where there is none."""
-    if not (root / SETTINGS_FILE).exists():
+    if not os.path.lexists(root / SETTINGS_FILE):
         return DCOS_IMAGES
 
     def read() -> Conventions:

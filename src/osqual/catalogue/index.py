@@ -8,7 +8,7 @@ import json
 import os
 import stat
 import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
@@ -27,15 +27,6 @@ FORMAT = 2
 # What changed this shortly before it was looked at could change again without a new change time:
 # clocks of file systems tick in up to two seconds.
 _SETTLED_NS = 2_000_000_000
-
-
-def index_directory(environ: Mapping[str, str]) -> Path:
-    """Where indexes are kept."""
-    if environ.get("OSQUAL_CACHE_DIR"):
-        return Path(environ["OSQUAL_CACHE_DIR"]) / "catalogues"
-    import platformdirs
-
-    return platformdirs.user_cache_path("osqual") / "catalogues"
 
 
 def remembered_conventions(

@@ -6,27 +6,40 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from osqual.catalogue.catalogue import Catalogue
+from osqual.catalogue.catalogue import SETTINGS_FILE, Catalogue, conventions_of
 from osqual.catalogue.files import parse_packer_template, read
 from osqual.catalogue.git import Blob, GitTree
 from osqual.catalogue.tree import upwards
 from osqual.catalogue.usage import lookups
 from osqual.errors import InvalidInput
 from osqual.recipe import files_of
+from osqual.settings import load_settings
 
 
 @contextmanager
-def catalogue_at(catalogue: Catalogue, commit: str, paths: Sequence[str]) -> Iterator[Catalogue]:
+def catalogue_at(
+    catalogue: Catalogue, commit: str, paths: Sequence[str], *, with_products: bool = False
+) -> Iterator[Catalogue]:
     """A catalogue on disk with everything that the configurations at `paths` used in a commit.
 
-    Only what they used is in it, read with today's conventions; it is gone afterwards.
+    Only what they used is in it, its settings included; it is gone afterwards. Settings that were
+    broken are left aside, for today's conventions.
     """
     git = GitTree(root=catalogue.root)
     with TemporaryDirectory(prefix="osqual-past-") as directory:
         root = Path(directory).resolve()
-        past = Catalogue(root=root, conventions=catalogue.conventions)
-        export = _Export(past=past, git=git, files=git.files_at(commit))
+        files = git.files_at(commit)
+        git.export({name: files[name] for name in files.keys() & {SETTINGS_FILE}}, root)
+        try:
+            settings = load_settings(root)
+            conventions, products = conventions_of(root), f"{settings.products}/"
+        except InvalidInput:
+            conventions, products = catalogue.conventions, ""
+        past = Catalogue(root=root, conventions=conventions)
+        export = _Export(past=past, git=git, files=files)
         export.write(paths)
+        if with_products and products:
+            export.export({path for path in files if path.startswith(products)})
         yield past
 
 
@@ -44,15 +57,16 @@ class _Export:
         names = self.past.conventions.files
         known = [name for name in names.all if name not in names.published]
         chosen = {path: self._nearest(path, known) for path in paths}
-        self._export({file for found in chosen.values() for file in found})
+        self.export({file for found in chosen.values() for file in found})
         referenced = {
             file
             for path, found in chosen.items()
             for file in self._nearest(path, self._template_files(found))
         }
-        self._export(referenced)
+        self.export(referenced)
 
-    def _export(self, paths: set[str]) -> None:
+    def export(self, paths: set[str]) -> None:
+        """Write some files as they were."""
         missing = [path for path in sorted(paths) if not (self.past.root / path).exists()]
         self.git.export({path: self.files[path] for path in missing}, self.past.root)
 

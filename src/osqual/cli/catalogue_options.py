@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from osqual.catalogue.catalogue import Catalogue, conventions_of, find_catalogue, open_catalogue
+from osqual.catalogue.catalogue import (
+    Catalogue,
+    cache_of,
+    conventions_of,
+    find_catalogue,
+    open_catalogue,
+)
 from osqual.catalogue.facts import read_facts
 from osqual.catalogue.filters import ABSENT, Filters, parse_filters
 from osqual.catalogue.globs import glob_matcher
-from osqual.catalogue.index import index_directory
 from osqual.catalogue.layout import Layout
 from osqual.conventions import DCOS_IMAGES
 from osqual.errors import OsqualError
@@ -62,7 +67,7 @@ def _dimensions(ctx: click.Context) -> tuple[str, ...]:
     """The layout's dimensions; those of dcos/dcos-images while there is no usable catalogue."""
     try:
         root = find_catalogue(start_of(ctx))
-        conventions = conventions_of(root, index_directory(os.environ))
+        conventions = conventions_of(root, cache_of(root, os.environ))
         return Layout(pattern=conventions.layout).dimensions
     except (OsqualError, OSError):  # the command itself will say what is wrong
         return Layout(pattern=DCOS_IMAGES.layout).dimensions
@@ -89,7 +94,7 @@ def complete_dimension(
     """The values that a dimension has in the catalogue, given the filters typed so far."""
     dimension = str(param.name)
     try:
-        catalogue = open_catalogue(_completion_start(ctx), cache=index_directory(os.environ))
+        catalogue = open_catalogue(_completion_start(ctx), environ=os.environ)
         others = {
             name: values
             for name, values in ctx.params.items()
@@ -109,7 +114,7 @@ def complete_leaf(
     """The configurations' paths, one directory at a time, as a shell completes paths."""
     try:
         start = _completion_start(ctx)
-        facts, _ = read_facts(open_catalogue(start, cache=index_directory(os.environ)))
+        facts, _ = read_facts(open_catalogue(start, environ=os.environ))
         paths = [item.path for item in facts]
     except (OsqualError, OSError):
         return []

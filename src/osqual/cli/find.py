@@ -65,10 +65,9 @@ def find(
     """Which image to use: image id, region, configuration, verdict, when."""
     from osqual.catalogue.catalogue import open_catalogue
     from osqual.catalogue.facts import read_facts
-    from osqual.catalogue.index import index_directory
     from osqual.catalogue.query import find_images
 
-    catalogue = open_catalogue(start, cache=index_directory(os.environ))
+    catalogue = open_catalogue(start, environ=os.environ)
     filters = filters_of(catalogue, dimensions)
     if not regions and catalogue.conventions.default_region:
         regions = (catalogue.conventions.default_region,)

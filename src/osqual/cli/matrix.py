@@ -67,10 +67,9 @@ def matrix(
     """The support matrix: how each combination of the catalogue stands."""
     from osqual.catalogue.catalogue import open_catalogue
     from osqual.catalogue.facts import read_facts
-    from osqual.catalogue.index import index_directory
     from osqual.catalogue.query import gaps_of, matrix_of
 
-    catalogue = open_catalogue(start, cache=index_directory(os.environ))
+    catalogue = open_catalogue(start, environ=os.environ)
     row_names = _names(rows, "--rows", catalogue.layout.dimensions)
     column_names = _names(cols, "--cols", catalogue.layout.dimensions)
     filters = filters_of(catalogue, dimensions)

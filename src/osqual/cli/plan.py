@@ -1,7 +1,6 @@
 """`osqual plan`: what would run, and why."""
 
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +11,7 @@ from osqual.cli.common import catalogue_option, json_option, print_json
 from osqual.cli.tables import printable
 
 if TYPE_CHECKING:
-    from osqual.catalogue.catalogue import Catalogue
-    from osqual.model import Configuration
-    from osqual.plan import Plan, Step
+    from osqual.plan.plan import Plan, Step
 
 # GitHub refuses a matrix with more jobs.
 GITHUB_JOBS = 256
@@ -65,13 +62,12 @@ def plan(
 ) -> None:
     """What would run, and why; what is skipped, and why."""
     from osqual.catalogue.catalogue import open_catalogue
-    from osqual.plan import make_plan
+    from osqual.plan.plan import make_plan
 
     catalogue = open_catalogue(start)
     filters = filters_of(catalogue, dimensions)
     chosen = [item for item in catalogue.select(paths) if filters.matches(item.dimensions)]
-    digest, place = _products(catalogue)
-    found = make_plan(catalogue, chosen, since=since, product_digest=digest, product_paths=place)
+    found = make_plan(catalogue, chosen, since=since)
     if as_json or style == "json":
         print_json(_document(found))
         return
@@ -85,35 +81,8 @@ def plan(
         _print_github(found)
 
 
-def _products(
-    catalogue: "Catalogue",
-) -> "tuple[Callable[[Configuration], str | None], Callable[[Configuration], str | None]]":
-    """Digest and place of each configuration's product definition; None where there is none."""
-    from osqual.errors import OsqualError
-    from osqual.products import load_product
-    from osqual.recipe import digest_of_product
-    from osqual.settings import load_settings
-
-    settings = load_settings(catalogue.root)
-    known: dict[str, tuple[str | None, str | None]] = {}
-
-    def facts(configuration: "Configuration") -> tuple[str | None, str | None]:
-        name = configuration.dimensions.get("product", "")
-        if name not in known:
-            try:
-                directory = load_product(name, catalogue.root, settings).directory.resolve()
-                inside = directory.is_relative_to(catalogue.root)
-                place = directory.relative_to(catalogue.root).as_posix() if inside else None
-                known[name] = digest_of_product(directory), place
-            except OsqualError:  # `run` and `lint` say what is wrong with a definition
-                known[name] = None, None
-        return known[name]
-
-    return lambda item: facts(item)[0], lambda item: facts(item)[1]
-
-
 def _print(found: "Plan") -> None:
-    from osqual.plan import Action
+    from osqual.plan.plan import Action
 
     for group in found.groups():
         if len(group) > 1:
@@ -135,7 +104,7 @@ def _print(found: "Plan") -> None:
 
 
 def _warn_of_broken(found: "Plan", limit: int = 20) -> None:
-    from osqual.plan import Action
+    from osqual.plan.plan import Action
 
     broken = found.of(Action.BROKEN)
     for step in broken[:limit]:

@@ -1,0 +1,60 @@
+"""What a qualification depends on beside the configuration's own files, as digests."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from osqual.catalogue.catalogue import Catalogue
+from osqual.errors import InvalidInput
+from osqual.model import Configuration
+from osqual.products import find_product
+from osqual.recipe import digest_of, digest_of_product
+from osqual.settings import Settings, load_settings
+
+SURROUNDINGS = frozenset({"dimensions", "machine", "product"})
+
+
+@dataclass(kw_only=True)
+class Surroundings:
+    """Of the configurations of one catalogue, with its settings."""
+
+    catalogue: Catalogue
+    settings: Settings
+    _products: dict[str, Path | None] = field(default_factory=dict)
+    _digests: dict[Path, str | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, catalogue: Catalogue) -> "Surroundings":
+        """With the settings that the catalogue has. Raises InvalidInput."""
+        return cls(catalogue=catalogue, settings=load_settings(catalogue.root))
+
+    def digests(self, configuration: Configuration) -> dict[str, str]:
+        """Name -> sha256, of what there is; `run` and `lint` tell what is wrong with it."""
+        aliases = self.catalogue.conventions.aliases
+        dimensions = {
+            name: aliases.get(name, {}).get(value, value)
+            for name, value in configuration.dimensions.items()
+        }
+        found = {"dimensions": digest_of(dimensions)}
+        if dimensions.get("platform") == "qemu":
+            qemu = self.settings.qemu
+            sizes = {"memory_mb": qemu.memory_mb, "cpus": qemu.cpus, "disk_gb": qemu.disk_gb}
+            found["machine"] = digest_of(sizes)
+        product = self._digest_of(self.product_of(configuration))
+        return found if product is None else {**found, "product": product}
+
+    def product_of(self, configuration: Configuration) -> Path | None:
+        """The directory of its product's definition, whether that is any good or not."""
+        name = configuration.dimensions.get("product", "")
+        if name not in self._products:
+            self._products[name] = find_product(name, self.catalogue.root, self.settings)
+        return self._products[name]
+
+    def _digest_of(self, product: Path | None) -> str | None:
+        if product is None:
+            return None
+        if product not in self._digests:
+            try:
+                self._digests[product] = digest_of_product(product)
+            except InvalidInput:
+                self._digests[product] = None
+        return self._digests[product]
