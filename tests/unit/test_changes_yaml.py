@@ -84,6 +84,8 @@ def test_unset_takes_the_lines_and_leaves_the_comments() -> None:
         "run_integration_tests: 'true'"
     )
     assert yaml_text.unset_value(CONFIG, ["nothing"], "c") == CONFIG
+    assert yaml_text.unset_value("a: {b: 1}\n", ["a", "b"], "c") == "a: {}\n"
+    assert yaml_text.unset_value("a:\n  b: 1\n", ["a", "b"], "c") == "a:\n"
 
 
 ENTRY = {"test": "test_x", "scope": {"os": "rhel"}, "reason": "it: breaks # here"}

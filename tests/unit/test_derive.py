@@ -9,7 +9,8 @@ import pytest
 from osqual.catalogue.catalogue import Catalogue, open_catalogue
 from osqual.catalogue.inputs import load_inputs
 from osqual.changes.apply import apply
-from osqual.changes.derive import Derived, Deriver
+from osqual.changes.derive import Deriver
+from osqual.changes.derived import Derived
 from osqual.changes.follow import Followed, Rename, follow
 from osqual.changes.proof import prove
 from osqual.changes.sources import find_targets

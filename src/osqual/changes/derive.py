@@ -1,10 +1,6 @@
 """New configurations from existing ones: everything that names the old values follows the new."""
 
-import re
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from itertools import islice, takewhile
 
 from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.files import parse_base_images, parse_packer_template
@@ -12,47 +8,22 @@ from osqual.catalogue.git import GitTree
 from osqual.catalogue.tree import is_configuration, upwards
 from osqual.catalogue.usage import used_files
 from osqual.changes import json_text
+from osqual.changes.derived import OF_THE_BASE_IMAGE, Derived, unnamed_values
 from osqual.changes.draft import Draft, inside, join
-from osqual.changes.follow import Hint, Rename, Replacement, follow
+from osqual.changes.follow import Replacement, follow
 from osqual.changes.nearest import (
     Content,
     Contents,
     contents_at,
-    contents_found,
     directory_of,
     find,
     parent_of,
 )
+from osqual.changes.placement import Placement
 from osqual.changes.sources import Target, Targets, renames_of
 from osqual.errors import InvalidFile, InvalidInput, UsageError
 from osqual.model import Configuration
 from osqual.recipe import build_region
-
-# A base image belongs to these; with another value of any of them it is most likely another one.
-OF_THE_BASE_IMAGE = frozenset({"os", "os_version", "platform"})
-
-_CHOOSES = re.compile(r"^(?!#|//).*(?:://.*[0-9]\.[0-9]|\binstall\b)")
-
-
-@dataclass(kw_only=True)
-class Derived:
-    """One configuration as it is planned, and everything to tell about it."""
-
-    target: Target
-    renames: tuple[Rename, ...]
-    files: dict[str, str] = field(default_factory=dict)
-    """What was written, by path, and what it was made from."""
-    inherited: list[str] = field(default_factory=list)
-    """Files that it gets from a directory above, so that no copy is needed."""
-    replacements: list[tuple[str, Replacement]] = field(default_factory=list)
-    hints: list[tuple[str, Hint]] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    names: tuple[str, ...] = ()
-    """What its inputs are called."""
-    has_old_base: bool = False
-    """Whether its base images are those of another OS, for lack of better ones."""
-    same_recipe: bool = False
-    """Whether it is built as its source is: then there is nothing to build."""
 
 
 class Deriver:
@@ -66,8 +37,12 @@ class Deriver:
         self.targets = targets
         self._base_images = base_images
         self._names = catalogue.conventions.files
-        self._existing = sorted(item.path for item in catalogue.configurations())
-        self._planned = {target.path for target in targets.new}
+        self._placement = Placement(
+            draft=self.draft,
+            layout=catalogue.layout,
+            existing=sorted(item.path for item in catalogue.configurations()),
+            planned={target.path for target in targets.new},
+        )
         self._listed = _listed_files(catalogue, targets.new)
 
     def derive(self) -> list[Derived]:
@@ -96,11 +71,12 @@ class Deriver:
         self._carry_mutes(derived)
         self._place_base_images(derived)
         for name, contents in wanted.items():  # another file may have come between meanwhile
-            if name != self._names.base_images and not self._gives(target.path, name, contents):
+            is_given = self._placement.gives(target.path, name, contents)
+            if name != self._names.base_images and not is_given:
                 self._write(derived, join(target.path, name), used[name], contents)
         self._keep_a_configuration(derived, used, wanted)
         self._set_source_image(derived)
-        derived.warnings += _unnamed(derived, wanted)
+        derived.warnings += unnamed_values(derived, wanted)
         derived.names = tuple(wanted)
         return derived
 
@@ -160,51 +136,19 @@ class Deriver:
 
     # -- where it goes --------------------------------------------------------------------------
 
-    def _gives(self, path: str, name: str, contents: Contents) -> bool:
-        return contents_found(self.draft, path, name) == contents
-
     def _place_inherited(self, derived: Derived, name: str, place: str, contents: Contents) -> None:
         """A file that the source has from above: at the same height, unless that reaches others."""
         if name == self._names.base_images:
             return
-        if self._gives(derived.target.path, name, contents):
+        if self._placement.gives(derived.target.path, name, contents):
             derived.inherited.append(name)
             return
-        directory = self._counterpart(derived.target, name, place)
-        if directory is None or not self._is_free(derived.target, directory, name, contents):
-            directory = derived.target.path
+        directory = self._placement.directory_for(derived.target, name, place, contents)
         self._write(derived, join(directory, name), place, contents)
-
-    def _counterpart(self, target: Target, name: str, place: str) -> str | None:
-        """The new directory of the same height; None when the old one is above both."""
-        directory = directory_of(target.source.path, name, place)
-        if inside(target.path, directory):
-            return None
-        parts = target.path.split("/")
-        height = directory.count("/") + 1
-        return "/".join(parts[:height]) if height < len(parts) else target.path
-
-    def _is_free(self, target: Target, directory: str, name: str, contents: Contents) -> bool:
-        """Whether a file there reaches nothing but what is derived, and hides nothing of that."""
-        if self.draft.exists(join(directory, name)):
-            return False
-        if self._existing_below(directory):
-            return False
-        if self.catalogue.layout.match(directory) and directory not in self._planned:
-            return False  # the file could make a configuration of it
-        done = (
-            path
-            for path in self._planned
-            if path != target.path and inside(path, directory) and self.draft.exists(path)
-        )
-        return all(
-            self._gives(path, name, contents) or find(self.draft, path, name) is None
-            for path in done
-        )
 
     def _place_own(self, derived: Derived, name: str, place: str, contents: Contents) -> None:
         above = parent_of(derived.target.path)
-        if self._gives(above, name, contents):
+        if self._placement.gives(above, name, contents):
             derived.inherited.append(name)
         else:
             self._write(derived, join(derived.target.path, name), place, contents)
@@ -229,18 +173,18 @@ class Deriver:
             if inside(target.path, directory) or not self.draft.exists(place):
                 continue
             followed = self._followed(derived, name, place)
-            counterpart = self._counterpart(target, name, place)
-            there = join(counterpart or target.path, name)
+            above = self._placement.counterpart(target, name, place) or target.path
+            there = join(above, name)
             if self.draft.exists(there) and contents_at(self.draft, there) == followed:
                 continue
-            if self.draft.exists(there) or self._existing_below(counterpart or target.path):
+            if self.draft.exists(there) or self._placement.existing_below(above):
                 derived.warnings.append(f"the mutes in {place} do not hold for it: see {there}")
             else:
                 self._write(derived, there, place, followed)
 
     def _own_files(self, source: Configuration) -> dict[str, str]:
         """The files in the source's directory: not published, not another configuration's."""
-        others = set(self._existing_below(source.path)) - {source.path}
+        others = set(self._placement.existing_below(source.path)) - {source.path}
         return {
             inner: place
             for inner, place in self.draft.files_below(source.path).items()
@@ -248,12 +192,6 @@ class Deriver:
             and (self._listed is None or place in self._listed)
             and not any(above in others for above in upwards(place))
         }
-
-    def _existing_below(self, directory: str) -> list[str]:
-        """The configurations at or below a directory."""
-        from_there = islice(self._existing, bisect_left(self._existing, directory), None)
-        near = takewhile(lambda path: path.startswith(directory), from_there)
-        return [path for path in near if inside(path, directory)]
 
     def _write(self, derived: Derived, path: str, origin: str, contents: Contents) -> None:
         for inner, content in contents.items():
@@ -294,10 +232,10 @@ class Deriver:
         if self._base_images is None and of_its_own:
             derived.inherited.append(name)
             return
-        if not self._gives(target.path, name, new):
-            directory = self._counterpart(target, name, old) if old is not None else None
-            if directory is None or not self._is_free(target, directory, name, new):
-                directory = target.path
+        if not self._placement.gives(target.path, name, new):
+            directory = target.path
+            if old is not None:
+                directory = self._placement.directory_for(target, name, old, new)
             self._write(derived, join(directory, name), old or "base images", new)
         else:
             derived.inherited.append(name)
@@ -349,7 +287,7 @@ class Deriver:
     ) -> None:
         """Copy inherited files after all when the directory would be no configuration without."""
         path = derived.target.path
-        below = [*self._existing_below(path), *self._planned]
+        below = [*self._placement.existing_below(path), *self._placement.planned]
         has_others_below = any(inside(other, path) and other != path for other in below)
         candidates = [self._names.config, self._names.profile, self._names.old_profile]
         for name in [None, *candidates, self._names.template]:
@@ -371,34 +309,3 @@ def _listed_files(catalogue: Catalogue, targets: Iterable[Target]) -> frozenset[
     if not sources or not tree.is_work_tree():
         return None
     return tree.listed(sources)
-
-
-def _unnamed(derived: Derived, wanted: Mapping[str, Contents]) -> list[str]:
-    """Values that no file named: then the files may hold an older one, or none at all."""
-    followed = {item.dimension for _, item in derived.replacements}
-    warnings = []
-    for rename in derived.renames:
-        if (
-            not rename.is_version
-            or rename.dimension in followed
-            or rename.dimension in OF_THE_BASE_IMAGE
-        ):
-            continue
-        lines = _telling_lines(rename, wanted)
-        warnings.append(
-            f"nothing in its files names {rename.dimension.replace('_', ' ')} {rename.old}"
-            + (f"; look at: {'; '.join(lines)}" if lines else "")
-        )
-    return warnings
-
-
-def _telling_lines(rename: Rename, wanted: Mapping[str, Contents], limit: int = 2) -> list[str]:
-    """Lines that seem to choose the version of a dimension: of installers and of packages."""
-    found: dict[str, None] = {}
-    for contents in wanted.values():
-        for content in contents.values():
-            for line in content.data.decode(errors="replace").split("\n"):
-                lowered = line.strip().lower()
-                if any(word in lowered for word in rename.words) and _CHOOSES.search(lowered):
-                    found[line.strip()[:160]] = None
-    return list(found)[:limit]

@@ -19,6 +19,7 @@ from osqual.changes import json_text, tfvars_text, yaml_text
 from osqual.changes.assignment import Assignment, value_of
 from osqual.changes.cover import covering
 from osqual.changes.draft import Draft, join
+from osqual.changes.key_paths import is_there, value_at
 from osqual.changes.nearest import parent_of
 from osqual.documents import load_json, load_yaml
 from osqual.errors import InvalidFile, InvalidInput
@@ -239,7 +240,8 @@ def _assign(
         if value is None:
             text = kind.unset_value(text, assignment.path, source)
             continue
-        old = _value_at(kind.load(text, source), assignment.path)
+        loaded = kind.load(text, source)
+        old = value_at(loaded, assignment.path) if is_there(loaded, assignment.path) else None
         new = value_of(value, old, str(assignment))
         if old is None or new != old or type(new) is not type(old):
             text = kind.set_value(text, assignment.path, new, source)
@@ -251,13 +253,3 @@ def _assign(
         except InvalidInput as error:
             raise InvalidFile(source, error.brief) from error
     return text
-
-
-def _value_at(data: Any, path: Sequence[str | int]) -> Any:
-    for step in path:
-        key = step if isinstance(data, list) else str(step)
-        try:
-            data = data[key]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return data

@@ -2,14 +2,13 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from osqual.documents import load_json
+from osqual.changes.key_paths import drop, nested, put, told
+from osqual.documents import KeyPath, load_json
 from osqual.errors import InvalidFile
-
-KeyPath = Sequence[str | int]
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DEFAULT_INDENT = "  "
@@ -31,7 +30,8 @@ def set_value(text: str, path: KeyPath, value: Any, source: str) -> str:
     Raises InvalidFile for a text that is not JSON and for a path that cannot be.
     """
     load_json(text, source)
-    return _check(text, _set(text, path, value, source), path, lambda old: _put(old, path, value))
+    edited = _set(text, path, value, source)
+    return _check(text, edited, path, lambda old: put(old, path, value, source))
 
 
 def unset_value(text: str, path: KeyPath, source: str) -> str:
@@ -42,7 +42,7 @@ def unset_value(text: str, path: KeyPath, source: str) -> str:
         return text
     while isinstance(path[-1], str) and (again := _unset(edited, path, source)) != edited:
         edited = again  # a key may stand there twice
-    return _check(text, edited, path, lambda old: _drop(old, path))
+    return _check(text, edited, path, lambda old: drop(old, path, {}))
 
 
 def _unset(text: str, path: KeyPath, source: str) -> str:
@@ -64,17 +64,11 @@ def _set(text: str, path: KeyPath, value: Any, source: str) -> str:
         members = _members(text, position)
         found = _find(members, step, text, position, path[:depth], source)
         if found is None:
-            return _insert(text, position, members, step, _nested(path[depth + 1 :], value))
+            return _insert(text, position, members, step, nested(path[depth + 1 :], value))
         if depth == len(path) - 1:
             return text[: found.value] + _written(text, found, value) + text[found.end :]
         position = found.value
     return json.dumps(value, ensure_ascii=False)
-
-
-def _nested(path: KeyPath, value: Any) -> Any:
-    for step in reversed(path):
-        value = {str(step): value}
-    return value
 
 
 def _find(
@@ -86,7 +80,7 @@ def _find(
     source: str,
 ) -> _Member | None:
     """The member that counts: of a key that stands there twice, the last."""
-    where = ".".join(map(str, above)) or "the document"
+    where = told(above) or "the document"
     line = text.count("\n", 0, position) + 1
     if members is None:
         raise InvalidFile(source, f"{where} is a plain value and has no {step!r}", line=line)
@@ -184,26 +178,6 @@ def _cut(text: str, members: list[_Member], found: _Member, position: int) -> st
     if index > 0:
         return text[: members[index - 1].end] + text[found.end :]
     return text[: position + 1] + text[_skip(text, found.end) :]
-
-
-def _put(data: Any, path: KeyPath, value: Any) -> Any:
-    if not path:
-        return value
-    step, rest = path[0], path[1:]
-    if isinstance(data, list) and isinstance(step, int):
-        return [*data[:step], _put(data[step], rest, value), *data[step + 1 :]]
-    old = data if isinstance(data, dict) else {}
-    return {**old, str(step): _put(old.get(str(step), {}), rest, value)}
-
-
-def _drop(data: Any, path: KeyPath) -> Any:
-    step, rest = path[0], path[1:]
-    if isinstance(data, list) and isinstance(step, int):
-        inner = [_drop(data[step], rest)] if rest else []
-        return [*data[:step], *inner, *data[step + 1 :]]
-    if rest:
-        return {**data, str(step): _drop(data[str(step)], rest)}
-    return {key: item for key, item in data.items() if key != str(step)}
 
 
 def _check(text: str, edited: str, path: KeyPath, expect: Callable[[Any], Any]) -> str:

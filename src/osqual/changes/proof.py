@@ -8,7 +8,7 @@ from pathlib import Path
 from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.inputs import ConfigurationInputs, load_inputs
 from osqual.catalogue.tree import upwards
-from osqual.changes.derive import Derived
+from osqual.changes.derived import Derived
 from osqual.changes.draft import EXECUTABLE, PLAIN, Draft, join
 from osqual.changes.nearest import contents_at, find
 from osqual.errors import InvalidInput

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from osqual.catalogue.profile import parse_profile
+from osqual.changes.key_paths import drop, is_there, nested, put, told
+from osqual.documents import KeyPath
 from osqual.errors import InvalidFile
-
-KeyPath = Sequence[str | int]
 
 _KEY = re.compile(
     r'(?:(?P<name>[A-Za-z_][A-Za-z0-9_-]*)|"(?P<quoted>[^"\\\n$%]*)")[ \t]*(?:=(?!=)|:)'
@@ -45,12 +45,12 @@ def set_value(text: str, path: KeyPath, value: Any, source: str) -> str:
     before = parse_profile(text, source)
     if re.search(r"[$%]\{", json.dumps(value)):
         raise InvalidFile(
-            source, "a profile holds no ${…} or %{…}: write the value itself", key=_told(path)
+            source, "a profile holds no ${…} or %{…}: write the value itself", key=told(path)
         )
     edited = _set(text, path, value, source)
-    if parse_profile(edited, source) != _put(before, path, value, source):
+    if parse_profile(edited, source) != put(before, path, value, source):
         raise InvalidFile(
-            source, "is written in a way that cannot be edited safely", key=_told(path)
+            source, "is written in a way that cannot be edited safely", key=told(path)
         )
     return edited
 
@@ -58,14 +58,14 @@ def set_value(text: str, path: KeyPath, value: Any, source: str) -> str:
 def unset_value(text: str, path: KeyPath, source: str) -> str:
     """The text without a variable or key; as it is when it is not there. Raises InvalidFile."""
     before = parse_profile(text, source)
-    if not _is_there(before, path):
+    if not is_there(before, path):
         return text
     edited = _unset(text, path, source)
     while isinstance(path[-1], str) and (again := _unset(edited, path, source)) != edited:
         edited = again  # a name may be set twice
-    if parse_profile(edited, source) != _drop(before, path):
+    if parse_profile(edited, source) != drop(before, path, {}):
         raise InvalidFile(
-            source, "is written in a way that cannot be edited safely", key=_told(path)
+            source, "is written in a way that cannot be edited safely", key=told(path)
         )
     return edited
 
@@ -91,8 +91,8 @@ def _set(text: str, path: KeyPath, value: Any, source: str) -> str:
         if found is None:
             if isinstance(step, int):
                 raise _no_such(text, position, path[: depth + 1], source)
-            nested = _nested(path[depth + 1 :], value)
-            return _insert(text, position, end, entries, step, nested, top=depth == 0)
+            inner = nested(path[depth + 1 :], value)
+            return _insert(text, position, end, entries, step, inner, top=depth == 0)
         if depth == len(path) - 1:
             return text[: found.value] + _written(value) + text[found.end :]
         position, end = found.value, found.end
@@ -103,7 +103,7 @@ def _set(text: str, path: KeyPath, value: Any, source: str) -> str:
 
 def _no_such(text: str, position: int, path: KeyPath, source: str) -> InvalidFile:
     line = text.count("\n", 0, position) + 1
-    return InvalidFile(source, "there is no such place in the profile", line=line, key=_told(path))
+    return InvalidFile(source, "there is no such place in the profile", line=line, key=told(path))
 
 
 def _last(entries: Sequence[_Entry], step: str | int) -> _Entry | None:
@@ -255,43 +255,3 @@ def _written(value: Any) -> str:
 
 def _written_key(key: str) -> str:
     return key if _PLAIN_NAME.fullmatch(key) else json.dumps(key, ensure_ascii=False)
-
-
-def _nested(path: KeyPath, value: Any) -> Any:
-    for step in reversed(path):
-        value = {str(step): value}
-    return value
-
-
-def _put(data: Any, path: KeyPath, value: Any, source: str) -> Any:
-    if not path:
-        return value
-    step, rest = path[0], path[1:]
-    if isinstance(data, list) and isinstance(step, int) and step < len(data):
-        return [*data[:step], _put(data[step], rest, value, source), *data[step + 1 :]]
-    if not isinstance(data, Mapping) or isinstance(step, int):
-        raise InvalidFile(source, "there is no such place in the profile", key=_told(path))
-    return {**data, step: _put(data.get(step, {}), rest, value, source)}
-
-
-def _is_there(data: Any, path: KeyPath) -> bool:
-    for step in path:
-        try:
-            data = data[step]
-        except (KeyError, IndexError, TypeError):
-            return False
-    return True
-
-
-def _drop(data: Any, path: KeyPath) -> Any:
-    step, rest = path[0], path[1:]
-    if isinstance(data, list) and isinstance(step, int):
-        inner = [_drop(data[step], rest)] if rest else []
-        return [*data[:step], *inner, *data[step + 1 :]]
-    if rest:
-        return {**data, step: _drop(data[step], rest)}
-    return {key: item for key, item in data.items() if key != step}
-
-
-def _told(path: KeyPath) -> str:
-    return ".".join(map(str, path))

@@ -12,10 +12,9 @@ from typing import Any
 
 import yaml
 
-from osqual.documents import load_yaml
+from osqual.changes.key_paths import drop, is_there, put, told
+from osqual.documents import KeyPath, load_yaml
 from osqual.errors import InvalidFile
-
-KeyPath = Sequence[str | int]
 
 _WIDTH = 100_000
 _COMMENT = re.compile(r"^[ \t]*(#.*?)[ \t\r]*$", re.MULTILINE)
@@ -26,26 +25,27 @@ def set_value(text: str, path: KeyPath, value: Any, source: str) -> str:
 
     Raises InvalidFile.
     """
-    expected = _put(load_yaml(text, source), path, value, source)
+    expected = put(load_yaml(text, source), path, value, source)
     attempts = (
         lambda: _replace_scalar(text, path, value),
         lambda: _replace_lines(text, path, value),
         lambda: _append_key(text, path, value),
         lambda: _with_ruamel(text, lambda data: _put_in_place(data, path, value)),
     )
-    return _first_right(text, attempts, expected, source, path)
+    return _first_right(text, attempts, [expected], source, path)
 
 
 def unset_value(text: str, path: KeyPath, source: str) -> str:
     """The text without a key or list item; as it is when it is not there. Raises InvalidFile."""
     before = load_yaml(text, source)
-    if not _is_there(before, path):
+    if not is_there(before, path):
         return text
     attempts = (
         lambda: _cut_lines(text, path),
         lambda: _with_ruamel(text, lambda data: _delete(data, path)),
     )
-    return _first_right(text, attempts, _drop(before, path), source, path)
+    expected = (drop(before, path, None), drop(before, path, {}))
+    return _first_right(text, attempts, expected, source, path)
 
 
 def append_item(text: str, item: Mapping[str, Any], source: str) -> str:
@@ -58,30 +58,29 @@ def append_item(text: str, item: Mapping[str, Any], source: str) -> str:
         lambda: _with_ruamel(text, lambda data: data.append(dict(item))),
     )
     expected = [*(before or []), dict(item)]
-    return _first_right(text, attempts, expected, source, [len(expected) - 1])
+    return _first_right(text, attempts, [expected], source, [len(expected) - 1])
 
 
 def _first_right(
     text: str,
     attempts: Sequence[Callable[[], str | None]],
-    expected: Any,
+    expected: Sequence[Any],
     source: str,
     path: KeyPath,
 ) -> str:
-    """The first result that means what is expected and still has every comment line."""
+    """The first result that means one of what is expected and still has every comment line."""
     comments = set(_COMMENT.findall(text))
     for attempt in attempts:
         edited = attempt()
         if edited is None:
             continue
         try:
-            same = _same(load_yaml(edited, source), expected)
+            found = load_yaml(edited, source)
         except InvalidFile:
             continue
-        if same and comments <= set(_COMMENT.findall(edited)):
+        if any(_same(found, one) for one in expected) and comments <= set(_COMMENT.findall(edited)):
             return edited
-    key = ".".join(map(str, path))
-    raise InvalidFile(source, "is written in a way that cannot be edited safely", key=key)
+    raise InvalidFile(source, "is written in a way that cannot be edited safely", key=told(path))
 
 
 def _same(left: Any, right: Any) -> bool:
@@ -262,38 +261,3 @@ def _delete(data: Any, path: KeyPath) -> None:
 
 def _key(data: Any, step: str | int) -> str | int:
     return step if isinstance(data, list) else str(step)
-
-
-# -- what is expected ---------------------------------------------------------------------------
-
-
-def _put(data: Any, path: KeyPath, value: Any, source: str) -> Any:
-    if not path:
-        return value
-    step, rest = path[0], path[1:]
-    if isinstance(data, list) and isinstance(step, int) and 0 <= step < len(data):
-        return [*data[:step], _put(data[step], rest, value, source), *data[step + 1 :]]
-    if data is not None and not isinstance(data, dict):
-        key = ".".join(map(str, path))
-        raise InvalidFile(source, "there is no such place in it", key=key)
-    old = data or {}
-    return {**old, str(step): _put(old.get(str(step)), rest, value, source)}
-
-
-def _is_there(data: Any, path: KeyPath) -> bool:
-    for step in path:
-        try:
-            data = data[_key(data, step)]
-        except (KeyError, IndexError, TypeError):
-            return False
-    return True
-
-
-def _drop(data: Any, path: KeyPath) -> Any:
-    step, rest = path[0], path[1:]
-    if isinstance(data, list) and isinstance(step, int):
-        inner = [_drop(data[step], rest)] if rest else []
-        return [*data[:step], *inner, *data[step + 1 :]]
-    if rest:
-        return {**data, str(step): _drop(data[str(step)], rest)}
-    return {key: item for key, item in data.items() if key != str(step)} or None

@@ -12,7 +12,7 @@ from osqual.cli.changing import Writing, carry_out, change_options, choose, tell
 from osqual.cli.common import catalogue_option
 
 if TYPE_CHECKING:
-    from osqual.changes.derive import Derived
+    from osqual.changes.derived import Derived
 
 _SHOWN = 3
 

@@ -1,6 +1,5 @@
 """Everything that the rules look at, read once and shared: files, parsed, and who uses them."""
 
-import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -8,39 +7,22 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from osqual.catalogue.catalogue import Catalogue
-from osqual.catalogue.files import (
-    find_file,
-    parse_base_images,
-    parse_packer_template,
-)
+from osqual.catalogue.files import parse_base_images, parse_packer_template
 from osqual.catalogue.profile import line_of, parse_profile, topology_of
 from osqual.catalogue.tree import upwards
 from osqual.documents import json_line, yaml_line
 from osqual.errors import InvalidFile, InvalidInput
 from osqual.lint.contents import Contents
+from osqual.lint.references import Reference, References
 from osqual.lint.shell import Script
 from osqual.model import Configuration, PublishAndTest
 from osqual.mutes.entries import parse_mutes
 from osqual.mutes.inventory import ConfigText, known_tests, read_config_text
 from osqual.mutes.mute import Mute
 from osqual.published import Build, Record, parse_history, parse_images, parse_record
-from osqual.recipe import files_of
 from osqual.template import PackerTemplate
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reference:
-    """A file that a template uses. `path` is None when there is none, and `problem` says why."""
-
-    name: str
-    key: tuple[str | int, ...]
-    """Where in the template it is named."""
-    path: str | None
-    runs: bool
-    """Whether it is run as a script, rather than uploaded."""
-    problem: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +68,6 @@ class View:
     """Whether to ask git which files there are."""
     problems: dict[str, InvalidFile] = field(default_factory=dict)
     _parsed: dict[tuple[str, str], Any] = field(default_factory=dict)
-    _references: dict[str, tuple[Reference, ...]] = field(default_factory=dict)
-    _scripts: dict[str, tuple[Script, ...]] = field(default_factory=dict)
 
     @cached_property
     def contents(self) -> Contents:
@@ -264,123 +244,31 @@ class View:
         found = {problem.source: problem for problem in self.catalogue.tree.problems}
         return tuple({**found, **self.problems}.values())
 
-    # The files that a template names, and the scripts among them.
+    # What templates name.
+
+    @cached_property
+    def _named(self) -> References:
+        return References(
+            catalogue=self.catalogue,
+            contents=self.contents,
+            template=self.template,
+            problems=self.problems,
+        )
 
     def references(self, leaf: Leaf) -> tuple[Reference, ...]:
         """Every file that the configuration's template names."""
-        if leaf.path not in self._references:
-            template = self.template(leaf.template)
-            found = self._find_references(leaf, template) if template is not None else ()
-            self._references[leaf.path] = tuple(found)
-        return self._references[leaf.path]
-
-    def _find_references(self, leaf: Leaf, template: PackerTemplate) -> Iterator[Reference]:
-        builder = PackerTemplate(data={**template.data, "provisioners": []}, source=template.source)
-        for name in self._names(builder):
-            yield self._reference(leaf, name, ("builders", 0), runs=False)
-        for index, entry in enumerate(template.provisioners):
-            alone = PackerTemplate(
-                data={**template.data, "builders": [{"type": "none"}], "provisioners": [entry]},
-                source=template.source,
-            )
-            for name in self._names(alone):
-                key = ("provisioners", index, *_place_of(entry, name))
-                yield self._reference(leaf, name, key, runs=entry["type"] == "shell")
-
-    def _names(self, template: PackerTemplate) -> tuple[str, ...]:
-        try:
-            return files_of(template)
-        except InvalidInput as error:
-            problem = InvalidFile(template.source, error.brief.removeprefix(f"{template.source}: "))
-            self.problems.setdefault(template.source, problem)
-            return ()
-
-    def _reference(
-        self, leaf: Leaf, name: str, key: tuple[str | int, ...], *, runs: bool
-    ) -> Reference:
-        path, problem = self._look_up(leaf, name)
-        return Reference(name=name, key=key, path=path, runs=runs, problem=problem)
-
-    def _look_up(self, leaf: Leaf, name: str) -> tuple[str | None, str]:
-        if not name.startswith("/"):
-            for directory in upwards(leaf.path):
-                path = posixpath.normpath(posixpath.join(directory, name))
-                if path in self.contents.files and path not in self.contents.links:
-                    return path, ""
-                if path in self.contents.links:
-                    break
-        try:
-            found = find_file(self.catalogue, leaf.configuration, name)
-        except InvalidInput as error:
-            return None, error.brief.removeprefix(f"{leaf.path}: ")
-        if found is None:
-            return None, f"the file {name!r} is missing"
-        return found.relative_to(self.catalogue.root).as_posix(), ""
+        return self._named.of(leaf.configuration, leaf.template)
 
     def scripts(self, leaf: Leaf) -> tuple[Script, ...]:
         """The scripts that build the configuration's image, in the order of the template."""
-        if leaf.path not in self._scripts:
-            self._scripts[leaf.path] = tuple(self._find_scripts(leaf))
-        return self._scripts[leaf.path]
-
-    def _find_scripts(self, leaf: Leaf) -> Iterator[Script]:
-        template = self.template(leaf.template)
-        if template is None:
-            return
-        by_provisioner: dict[int, list[Reference]] = {}
-        for reference in self.references(leaf):
-            if reference.key[0] == "provisioners":
-                by_provisioner.setdefault(int(reference.key[1]), []).append(reference)
-        for index, entry in enumerate(template.provisioners):
-            for reference in by_provisioner.get(index, ()):
-                script = self.script(reference)
-                if script is not None:
-                    yield script
-            inline = entry.get("inline") if entry["type"] == "shell" else None
-            if inline:
-                yield self._inline(leaf.template, index, entry)
+        return self._named.scripts(leaf.configuration, leaf.template)
 
     def script(self, reference: Reference) -> Script | None:
         """The script that a reference means; None when it is none."""
-        path = reference.path
-        if path is None or path not in self.contents.files:
-            return None
-        if not reference.runs and not path.endswith((".sh", ".bash")):
-            return None
-        content = self.contents.content(path)
-        if content is None or content.is_binary:
-            return None
-        return self._parse("script", path, lambda text, file: Script(file=file, text=text))
-
-    def _inline(self, template: str, index: int, entry: Mapping[str, Any]) -> Script:
-        key = ("inline", f"{template}#{index}")
-        if key not in self._parsed:
-            inline = entry["inline"]
-            lines = [str(line) for line in inline] if isinstance(inline, list) else [str(inline)]
-            self._parsed[key] = Script(
-                file=template,
-                text="\n".join(lines),
-                line=0,
-                key=f"provisioners[{index}].inline",
-                interpreter="#!" + str(entry.get("inline_shebang", "/bin/sh -e")),
-            )
-        script: Script = self._parsed[key]
-        return script
+        return self._named.script(reference)
 
 
 def _parse_profile(text: str, source: str) -> Mapping[str, Any]:
     values = parse_profile(text, source)
     topology_of(values, text, source)  # node counts that cannot be meant
     return values
-
-
-def _place_of(entry: Mapping[str, Any], name: str) -> tuple[str | int, ...]:
-    """The key of a provisioner under which a file is named."""
-    for key in ("script", "source"):
-        if entry.get(key) == name:
-            return (key,)
-    for key in ("scripts", "sources"):
-        values = entry.get(key)
-        if isinstance(values, list) and name in values:
-            return (key, values.index(name))
-    return ()
