@@ -319,6 +319,11 @@ def test_ancestry_of_a_base_and_of_what_was_built_on_it(osqual: Osqual) -> None:
     assert "built on ami-1 (us-west-2)" in built.out
     assert f"    {RHEL}" in built.out
     assert osqual("ancestry", "ami-unknown").code == 1
+    # what leads to a configuration that is wanted stands above it
+    document = osqual("ancestry", "ami-1", "--os", "rhel", "--json").json
+    assert [item["configuration"] for item in document["derived"]] == [LEAF]
+    newer = osqual("ancestry", "ami-1", "--release", "2.0.10", "--json").json
+    assert [item["configuration"] for item in newer["derived"]] == [NEWER]
 
 
 def test_ancestry_survives_images_that_are_their_own_base(osqual: Osqual) -> None:

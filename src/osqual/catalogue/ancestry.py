@@ -1,7 +1,7 @@
 """What derives from an image: from a vendor's base image, or from a published one in turn."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.facts import Facts, read_facts
@@ -9,6 +9,8 @@ from osqual.catalogue.files import read
 from osqual.catalogue.recipes import Built, RecipeReader
 from osqual.errors import InvalidFile
 from osqual.published import Build, parse_history
+
+Matches = Callable[[Mapping[str, str]], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,16 @@ class Ancestry:
     def known(self) -> bool:
         """Whether the catalogue mentions the image at all."""
         return bool(self.base_in or self.published or self.derived)
+
+    def only(self, matches: Matches) -> "Ancestry":
+        """The same of those configurations that match, with what leads to them."""
+        published = tuple(item for item in self.published if matches(item.facts.dimensions))
+        return replace(self, published=published, derived=_only(self.derived, matches))
+
+
+def _only(derived: Sequence[Derived], matches: Matches) -> tuple[Derived, ...]:
+    inner = (replace(item, derived=_only(item.derived, matches)) for item in derived)
+    return tuple(item for item in inner if item.derived or matches(item.facts.dimensions))
 
 
 @dataclass(kw_only=True)

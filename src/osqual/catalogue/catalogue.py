@@ -11,7 +11,7 @@ from pathlib import Path
 from osqual.catalogue.globs import glob_matcher
 from osqual.catalogue.index import Index, remembered_conventions
 from osqual.catalogue.layout import Layout
-from osqual.catalogue.tree import Scanner, Tree, Wanted
+from osqual.catalogue.tree import Scanner, Tree, Wanted, upwards
 from osqual.conventions import DCOS_IMAGES, Conventions
 from osqual.documents import read_document
 from osqual.errors import NotFound
@@ -210,5 +210,14 @@ class Catalogue:
         names = [configuration.path for configuration in self.configurations()]
         wanted = next(iter(self._candidates(path)), path)
         near = [name for name in names if wanted and name.startswith(f"{wanted}/")][:5]
-        near = near or difflib.get_close_matches(wanted, names, n=5, cutoff=0.5)
+        near = near or difflib.get_close_matches(wanted, _beside(wanted, names), n=5, cutoff=0.5)
         return "\n".join(["The nearest are:", *(f"  {name}" for name in near)]) if near else ""
+
+
+def _beside(path: str, names: Sequence[str]) -> Sequence[str]:
+    """Those names that have the most leading directories in common with a path."""
+    for above in upwards(path):
+        found = [name for name in names if name.startswith(f"{above}/")]
+        if found:
+            return found
+    return names

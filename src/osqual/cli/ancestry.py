@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from osqual.cli.catalogue_options import CatalogueCommand, filters_of
 from osqual.cli.common import catalogue_option, json_option, print_json
 from osqual.cli.tables import print_problems, printable
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples:
   osqual ancestry ami-0977d7933110e9633
+  osqual ancestry ami-0977d7933110e9633 --release '>=2.0'
   osqual ancestry debian:bookworm --json
 
 IMAGE is an id as base_images.json or dcos_images.yaml has it: of a vendor's
@@ -25,26 +27,29 @@ catalogue knows it, 1 it does not.
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=CatalogueCommand, epilog=EPILOG)
 @click.argument("image")
 @json_option
 @catalogue_option
-def ancestry(*, image: str, as_json: bool, start: Path) -> int:
+def ancestry(*, image: str, as_json: bool, start: Path, **dimensions: Any) -> int:
     """What derives from a base image or from a published one, across the catalogue."""
     from osqual.catalogue.ancestry import AncestryReader
     from osqual.catalogue.catalogue import open_catalogue
 
-    reader = AncestryReader(catalogue=open_catalogue(start))
+    catalogue = open_catalogue(start)
+    filters = filters_of(catalogue, dimensions)
+    reader = AncestryReader(catalogue=catalogue)
     reader.read()
-    found = reader.of(image)
+    everything = reader.of(image)
+    found = everything.only(filters.matches)
     print_problems(reader.problems)
     if as_json:
         print_json(_document(found))
-    elif found.known:
+    elif everything.known:
         _print(found)
     else:
         click.echo(f"The catalogue does not mention {printable(image)}.", err=True)
-    return 0 if found.known else 1
+    return 0 if everything.known else 1
 
 
 def _print(found: "Ancestry") -> None:
