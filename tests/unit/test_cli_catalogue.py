@@ -11,7 +11,14 @@ from typing import Any, NamedTuple
 import pytest
 
 from osqual.cli.main import COMMANDS, main
-from tests.fixtures.catalogue_small import LEAF, leaf_files, publish, small_catalogue, write
+from tests.fixtures.catalogue_small import (
+    LEAF,
+    leaf_files,
+    publish,
+    small_catalogue,
+    template,
+    write,
+)
 from tests.fixtures.catalogue_synthetic import write_catalogue
 
 ASKING = ("find", "matrix", "show", "recipes", "ancestry", "history", "plan")
@@ -394,6 +401,28 @@ def test_history_joins_the_file_and_git(osqual: Osqual) -> None:
     assert osqual("history", LEAF, "--diff", "2", "now").out == ""
     assert osqual("history", LEAF, "--diff", "1", "3").code == 2
     assert osqual("history", LEAF, "--diff", "HEAD~1", "HEAD").out != ""
+
+
+def test_history_reads_nothing_outside_and_compares_nothing_endless(
+    osqual: Osqual, tmp_path: Path
+) -> None:
+    (root() / ".git" / "keep").unlink()
+    git("init", "-q")
+    write(tmp_path, {"secret": "secret-word\n"})
+    upload = {"type": "file", "source": "files", "destination": "/tmp/files"}
+    document = {**template(), "provisioners": [upload]}
+    write(root(), {f"{LEAF}/packer.json": document, f"{LEAF}/files/long.txt": "a\n" * 9_000})
+    git("add", "-A")
+    git("commit", "-qm", "first")
+    write(root(), {f"{LEAF}/files/long.txt": "b\n" * 9_000})
+    with (root() / LEAF / "files" / "large").open("wb") as stream:
+        stream.truncate(50 * 1024 * 1024)
+    (root() / LEAF / "files" / "out").symlink_to(tmp_path / "secret")
+    shown = osqual("history", LEAF, "--diff", "HEAD", "now", "--json")
+    assert shown.code == 0
+    assert "secret-word" not in shown.out + shown.err
+    changes = {item["input"]: item["diff"] for item in shown.json}
+    assert changes == {"file:files/large": "", "file:files/long.txt": ""}
 
 
 def test_history_without_git(osqual: Osqual) -> None:

@@ -10,12 +10,15 @@ from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.git import Commit, GitTree
 from osqual.catalogue.past import catalogue_at
 from osqual.catalogue.usage import used_files
-from osqual.documents import read_document
-from osqual.errors import InvalidFile, NotFound, UsageError
+from osqual.documents import read_document, resolve_inside
+from osqual.errors import InvalidFile, InvalidInput, NotFound, UsageError
 from osqual.model import Configuration
 from osqual.published import Build, parse_history, parse_images
+from osqual.recipe import digest_of_path
 
 NOW = "now"
+# difflib's time grows with the square of what differs.
+_MAX_DIFFED_LINES = 5_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +106,9 @@ def _published(
 
 @dataclass(frozen=True, kw_only=True)
 class InputChange:
-    """One input that differs between two points in time; `diff` is unified, empty for binaries."""
+    """One input that differs between two points in time; `diff` is unified, and empty for what is
+    no text, or too long.
+    """
 
     input: str
     before: str
@@ -133,15 +138,14 @@ def changes_between_builds(
                 past = catalogue_at(catalogue, commit, [configuration.path])
                 states.append(stack.enter_context(past))
         before, after = (_contents(state, configuration) for state in states)
-        return [
-            InputChange(
-                input=name,
-                before=before.get(name, ("", b""))[0],
-                after=after.get(name, ("", b""))[0],
-                diff=_diff(before.get(name), after.get(name)),
-            )
+        pairs = {
+            name: (before.get(name, _NOTHING), after.get(name, _NOTHING))
             for name in sorted(before.keys() | after.keys())
-            if before.get(name, ("", b""))[1] != after.get(name, ("", b""))[1]
+        }
+        return [
+            InputChange(input=name, before=old.place, after=new.place, diff=_diff(old, new))
+            for name, (old, new) in pairs.items()
+            if old.digest != new.digest
         ]
 
 
@@ -169,8 +173,20 @@ def _commit_of(catalogue: Catalogue, builds: Sequence[KnownBuild], point: str) -
     return GitTree(root=catalogue.root).commit_of(point)
 
 
-def _contents(catalogue: Catalogue, configuration: Configuration) -> dict[str, tuple[str, bytes]]:
-    """Input -> where it is and its bytes; a directory is given by each file in it."""
+@dataclass(frozen=True, kw_only=True)
+class _Content:
+    """A file: where it is, and its lines if it is a text that can be compared."""
+
+    place: str = ""
+    digest: str = ""
+    lines: tuple[str, ...] | None = ()
+
+
+_NOTHING = _Content()
+
+
+def _contents(catalogue: Catalogue, configuration: Configuration) -> dict[str, _Content]:
+    """Input -> its content; a directory is given by each file in it."""
     there = Configuration(
         root=catalogue.root, path=configuration.path, dimensions=configuration.dimensions
     )
@@ -180,9 +196,23 @@ def _contents(catalogue: Catalogue, configuration: Configuration) -> dict[str, t
             name = file.key
             if file.path is not None and path != file.path:
                 name = f"{file.key}/{path.relative_to(file.path).as_posix()}"
-            place = path.relative_to(catalogue.root).as_posix()
-            found[name] = (place, path.read_bytes())
+            found[name] = _read(catalogue.root, path.relative_to(catalogue.root).as_posix())
     return found
+
+
+def _read(root: Path, place: str) -> _Content:
+    """A file that cannot be read, such as a link out of the catalogue, is one without a content."""
+    try:
+        digest = digest_of_path(resolve_inside(root, place))
+    except InvalidInput:
+        return _Content(place=place)
+    try:
+        lines = tuple(read_document(root, place).splitlines())
+    except InvalidFile:
+        return _Content(place=place, digest=digest, lines=None)
+    return _Content(
+        place=place, digest=digest, lines=lines if len(lines) <= _MAX_DIFFED_LINES else None
+    )
 
 
 def _files_in(path: Path | None) -> Iterator[Path]:
@@ -194,11 +224,8 @@ def _files_in(path: Path | None) -> Iterator[Path]:
         yield from (inner for inner in sorted(path.rglob("*")) if inner.is_file())
 
 
-def _diff(before: tuple[str, bytes] | None, after: tuple[str, bytes] | None) -> str:
-    old_place, old = before or ("/dev/null", b"")
-    new_place, new = after or ("/dev/null", b"")
-    try:
-        texts = old.decode().splitlines(), new.decode().splitlines()
-    except UnicodeDecodeError:
+def _diff(old: _Content, new: _Content) -> str:
+    if old.lines is None or new.lines is None:
         return ""
-    return "\n".join(difflib.unified_diff(*texts, old_place, new_place, lineterm=""))
+    places = (old.place or "/dev/null", new.place or "/dev/null")
+    return "\n".join(difflib.unified_diff(old.lines, new.lines, *places, lineterm=""))
