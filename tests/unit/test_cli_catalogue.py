@@ -623,6 +623,10 @@ def test_one_hostile_file_stops_no_command_about_the_others(
         assert ran.code == 0, ran.err
         assert "secret-word" not in ran.out + ran.err
     assert f"{LEAF}/{name}" in osqual("show", LEAF).err
+    for command in ("lint", "lint --fix --dry-run --force"):
+        ran = osqual(*command.split())
+        assert ran.code in (0, 1), ran.err
+        assert "secret-word" not in ran.out + ran.err
     assert sorted(path.relative_to(root()) for path in root().rglob("*")) == before
 
 

@@ -4,19 +4,24 @@ It looks files up as a run does, with the catalogue's own functions, and shares 
 code that plans the repair.
 """
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from osqual.bases.reference import FileReference, parse_reference
 from osqual.catalogue.catalogue import Catalogue
-from osqual.catalogue.files import find_file, find_profile
+from osqual.catalogue.files import (
+    find_file,
+    find_profile,
+    parse_base_images,
+    parse_packer_template,
+    read,
+)
 from osqual.catalogue.tree import upwards
 from osqual.errors import InvalidInput
 from osqual.model import Configuration
 from osqual.recipe import digest_of, digest_of_path, files_of, normal_path
-from osqual.template import PackerTemplate, parse_template
+from osqual.template import PackerTemplate
 
 Resolved = Mapping[str, Mapping[str, str]]
 """Configuration -> what it looks up -> digest of what it finds."""
@@ -75,9 +80,9 @@ class _Reader:
     def _of_template(self, configuration: Configuration, path: Path) -> Iterator[tuple[str, str]]:
         """The template without its description, and every file that it names."""
         try:
-            template = parse_template(path.read_text(encoding="utf-8"), path.name)
+            template = parse_packer_template(*read(self._catalogue, path))
             named = files_of(template)
-        except (InvalidInput, OSError, UnicodeDecodeError):
+        except InvalidInput:
             return  # broken before and after: its bytes are compared
         yield "template's meaning", digest_of(_without_description(template))
         for name in named:
@@ -88,9 +93,9 @@ class _Reader:
     def _local_bases(self, path: Path) -> str:
         """Where the images on this machine are that a base image file names."""
         try:
-            local = json.loads(path.read_text(encoding="utf-8")).get("local", "")
+            local = parse_base_images(*read(self._catalogue, path)).get("local", "")
             reference = parse_reference(local, path.parent)
-        except (InvalidInput, ValueError, AttributeError, OSError, TypeError):
+        except InvalidInput:
             return ""
         if not isinstance(reference, FileReference):
             return ""

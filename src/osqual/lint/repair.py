@@ -118,8 +118,11 @@ def _copy(view: View, scratch: Path) -> None:
             shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
         elif path in view.contents.links and not Path(view.contents.links[path]).is_absolute():
             target.symlink_to(os.path.relpath(root / view.contents.links[path], source.parent))
-        elif not target.exists():
-            shutil.copy2(source, target, follow_symlinks=False)
+        elif source.is_symlink() or source.is_file():
+            if not target.exists():
+                shutil.copy2(source, target, follow_symlinks=False)
+        else:  # a pipe or a device: there, too, it is no file
+            os.mkfifo(target)
 
 
 def _repair_once(
