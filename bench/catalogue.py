@@ -1,7 +1,8 @@
 """How fast the catalogue's commands are: `python bench/catalogue.py [--sizes 400,4000,40000]`.
 
 Writes catalogues of the original's shape into a directory (kept for the next time) and runs each
-command as a user would, without its index (cold) and with it (warm). The page cache is warm.
+command as a user would, without its index (cold) and with it (warm). The page cache is warm. CPU
+seconds, user and system, because they are the same on a busy machine.
 """
 
 import argparse
@@ -22,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.fixtures.catalogue_synthetic import write_catalogue  # noqa: E402
 
-OSQUAL = [sys.executable, "-m", "osqual"]
+OSQUAL = [str(Path(sys.executable).with_name("osqual"))]
 IMPORT_CLICK = [sys.executable, "-c", "import click"]
 PUBLISHED = ("dcos_images.yaml", "packer_build_history.json", "qualification.json")
 # Command line, and what a plain reader would read to answer: published files, or every file.
@@ -96,7 +97,11 @@ def catalogue_of(size: int, directory: Path) -> Path:
     return root
 
 
-def run_size(size: int, directory: Path, rounds: int, click_s: float) -> None:
+Times = dict[str, tuple[float, float]]
+"""Command -> CPU seconds cold and warm."""
+
+
+def run_size(size: int, directory: Path, rounds: int, click_s: float) -> Times:
     root = catalogue_of(size, directory)
     cache = directory / f"cache-{size}"
     environ = {**os.environ, "OSQUAL_CACHE_DIR": str(cache)}
@@ -112,12 +117,13 @@ def run_size(size: int, directory: Path, rounds: int, click_s: float) -> None:
     }
     print(
         f"\n{size} configurations (plain reading: published {plain['published'].cpu_s:.2f} s, "
-        f"all {plain['all'].cpu_s:.2f} s; CPU seconds throughout)"
+        f"all {plain['all'].cpu_s:.2f} s)"
     )
     print(
         f"{'command':<10}{'cold s':>9}{'warm s':>9}{'warm wall':>11}{'conf./s':>10}{'MB':>7}"
         f"{'÷ plain':>9}{'÷ click':>9}"
     )
+    times: Times = {}
     for name, (arguments, which) in COMMANDS.items():
         argv = [*OSQUAL, *arguments, "-C", str(root)]
         cold_runs = []
@@ -135,6 +141,18 @@ def run_size(size: int, directory: Path, rounds: int, click_s: float) -> None:
             f"{cold.cpu_s / plain[which].cpu_s:>9.2f}{warm.cpu_s / click_s:>9.1f}",
             flush=True,
         )
+        times[name] = (cold.cpu_s, warm.cpu_s)
+    return times
+
+
+def print_growth(found: dict[int, Times]) -> None:
+    small, large = min(found), max(found)
+    print(
+        f"\n{large} configurations take, compared with {small} ({large / small:.0f} times as many)"
+    )
+    for name, (cold_s, warm_s) in found[large].items():
+        cold, warm = found[small][name]
+        print(f"{name:<10}{cold_s / cold:>9.1f} times cold{warm_s / warm:>9.1f} times warm")
 
 
 def main() -> None:
@@ -159,8 +177,12 @@ def main() -> None:
     help_s = statistics.median(measure([*OSQUAL, "--help"], environ).cpu_s for _ in range(7))
     ratio = help_s / click_s
     print(f"python -c 'import click': {click_s:.3f} s; osqual --help: {ratio:.2f} times that")
-    for size in map(int, options.sizes.split(",")):
-        run_size(size, options.directory, options.rounds, click_s)
+    found = {
+        size: run_size(size, options.directory, options.rounds, click_s)
+        for size in map(int, options.sizes.split(","))
+    }
+    if len(found) > 1:
+        print_growth(found)
 
 
 if __name__ == "__main__":
