@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from filelock import FileLock
 
-from osqual.banner import wait_banner
+from osqual.banner import Watch, wait_banner
 from osqual.cancellation import Cancellation
 from osqual.errors import (
     CommandFailed,
@@ -172,18 +172,17 @@ class Machine:
             resolution="look at the node's console; `osqual logs` says where it is",
         )
 
-    def wait_ready(self, timeout_s: float, check_alive: Callable[[], None] | None = None) -> None:
+    def wait_ready(self, timeout_s: float, watch: Watch = lambda: None) -> None:
         """Wait until commands can be run.
 
-        `check_alive` raises when waiting is pointless because the machine has ended. What only
-        means "not up yet" is tried again; raises TimeLimitExceeded with ssh's last words.
+        What only means "not up yet" is tried again; raises TimeLimitExceeded with ssh's last words.
         """
         what = f"waiting for ssh on {self.node.name}"
         failures: list[InfrastructureError] = []
         try:
             self._connect_when_up(
                 self._cancellation.limited(timeout_s, what),
-                check_alive or (lambda: None),
+                watch,
                 failures,
             )
         except TimeLimitExceeded as error:
@@ -195,12 +194,12 @@ class Machine:
     def _connect_when_up(
         self,
         token: Cancellation,
-        check_alive: Callable[[], None],
+        watch: Watch,
         failures: list[InfrastructureError],
     ) -> None:
         unsettled_since: float | None = None
         while True:
-            wait_banner(self.node.ssh_host, self.node.ssh_port, token, check_alive)
+            wait_banner(self.node.ssh_host, self.node.ssh_port, token, watch)
             try:
                 self.connect(token)
                 return
@@ -213,7 +212,7 @@ class Machine:
                     and time.monotonic() - unsettled_since > self._patience.unsettled_s
                 ):
                     raise
-            check_alive()
+            watch()
             token.sleep(POLL_S)
 
     # Commands
@@ -307,7 +306,7 @@ class Machine:
         """What tells one boot of the node from the next."""
         return self.run(["cat", "/proc/sys/kernel/random/boot_id"]).stdout.strip()
 
-    def reboot(self, timeout_s: float, check_alive: Callable[[], None] | None = None) -> None:
+    def reboot(self, timeout_s: float, watch: Watch = lambda: None) -> None:
         """Restart the node and wait until it answers from a new boot."""
         before = self.boot_id()
         token = self._cancellation.limited(timeout_s, f"rebooting {self.node.name}")
@@ -316,22 +315,22 @@ class Machine:
         later = "(sleep 1; systemctl reboot) </dev/null >/dev/null 2>&1 &"
         self.run(["sh", "-c", later], sudo=True)
         self.close()
-        self._wait_gone(token, check_alive or (lambda: None))
+        self._wait_gone(token, watch)
         while True:
             self.close()
-            self.wait_ready(token.remaining_s() or 0.0, check_alive)
+            self.wait_ready(token.remaining_s() or 0.0, watch)
             with suppress(ConnectionLost):
                 if self.boot_id() != before:
                     return
             token.sleep(1.0)
 
-    def _wait_gone(self, token: Cancellation, check_alive: Callable[[], None]) -> None:
+    def _wait_gone(self, token: Cancellation, watch: Watch) -> None:
         """Wait until the server stops answering: one that shuts down may keep us hanging."""
         give_up = time.monotonic() + self._patience.shutdown_s
         while time.monotonic() < give_up:
             soon = token.limited(self._patience.greeting_s, f"a greeting of {self.node.name}")
             try:
-                wait_banner(self.node.ssh_host, self.node.ssh_port, soon, check_alive)
+                wait_banner(self.node.ssh_host, self.node.ssh_port, soon, watch)
             except TimeLimitExceeded:
                 token.check()
                 return

@@ -1,13 +1,14 @@
 """Provisioners against a machine that is this one: a shell in a directory of the test."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from osqual.banner import Watch
 from osqual.builders.provisioners import (
     DISCONNECTED,
     FileProvisioner,
@@ -54,7 +55,7 @@ class LocalMachine:
         local.parent.mkdir(parents=True, exist_ok=True)
         local.write_bytes((self.home / remote).read_bytes())
 
-    def wait_ready(self, timeout_s: float, check_alive: Callable[[], None]) -> None:
+    def wait_ready(self, timeout_s: float, watch: Watch) -> None:
         self.ready += 1
 
     def close(self) -> None:
@@ -82,7 +83,7 @@ class Site:
         journal: Any = None
         shop = Workshop(
             machine=machine,
-            check_alive=self.check_alive,
+            watch=self.check_alive,
             find_file=lambda name: self.leaf / name,
             directory=self.directory,
             build_name="qemu",

@@ -325,11 +325,31 @@ def test_a_server_that_never_greets_does_not_block_one_that_comes_later() -> Non
             first.close()
             second.close()
 
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         token = Cancellation().limited(20, "test")
-        wait_banner("127.0.0.1", server.getsockname()[1], token, lambda: None)
+        wait_banner("127.0.0.1", server.getsockname()[1], token, lambda: True)
         thread.join()
+
+
+def test_nobody_connects_before_the_machines_network_is_up() -> None:
+    """What connects earlier reaches a booting server all at once, as soon as it is up."""
+    seen: list[float] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        up_at = time.monotonic() + 1.5
+
+        def serve() -> None:
+            client, _ = server.accept()
+            seen.append(time.monotonic())
+            client.sendall(b"SSH-2.0-Test\r\n")
+            client.close()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        token = Cancellation().limited(60, "test")
+        wait_banner("127.0.0.1", server.getsockname()[1], token, lambda: time.monotonic() >= up_at)
+        thread.join()
+    assert seen[0] >= up_at
 
 
 def test_a_host_key_is_pinned_under_the_nodes_name() -> None:

@@ -299,7 +299,7 @@ class _Build:
     def _provision(self, build: BuildVm, position: int) -> None:
         shop = Workshop(
             machine=build.machine,
-            check_alive=build.vm.check,
+            watch=build.vm.check,
             find_file=self.request.find_file,
             directory=self.directory,
             build_name=self.inputs.options.build_name,

@@ -147,7 +147,7 @@ def _execute(
         )
     except ConnectionLost as error:
         shop.machine.close()
-        shop.check_alive()
+        shop.watch()
         scope.progress(f"{log.name}: the connection ended", reason=error.details)
         return DISCONNECTED
     except TimeLimitExceeded as error:
@@ -195,7 +195,7 @@ def _wait_settled(timeout_s: float, shop: Workshop, scope: RunScope) -> None:
     """Wait until the machine answers and is not on its way down."""
     token = scope.cancellation.limited(timeout_s, "waiting for the machine to come back")
     while True:
-        shop.machine.wait_ready(token.remaining_s() or 0.0, shop.check_alive)
+        shop.machine.wait_ready(token.remaining_s() or 0.0, shop.watch)
         try:
             state = shop.machine.run(
                 ["systemctl", "is-system-running"], check=False, timeout_s=COMMAND_TIMEOUT_S
@@ -223,6 +223,6 @@ def _again(
             raise not_prepared(error) from error
         except ConnectionLost:
             shop.machine.close()
-            shop.check_alive()
+            shop.watch()
         token.sleep(RETRY_EVERY_S)
-        shop.machine.wait_ready(token.remaining_s() or 0.0, shop.check_alive)
+        shop.machine.wait_ready(token.remaining_s() or 0.0, shop.watch)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from osqual.banner import Watch
 from osqual.errors import BuildFailed, OsqualError
 from osqual.machine import Machine
 
@@ -16,8 +17,8 @@ class Workshop:
     """The machine that is being built, and what provisioners need around it."""
 
     machine: Machine
-    check_alive: Callable[[], None]
-    """Raises when the machine itself has ended."""
+    watch: Watch
+    """Raises when the machine itself has ended; see `banner.Watch`."""
     find_file: Callable[[str], Path]
     directory: Path
     """Receives a log of each script, and downloads with a relative destination."""

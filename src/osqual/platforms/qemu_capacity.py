@@ -46,7 +46,7 @@ def available_cpus() -> int:
 
 
 def cpus_per_node(*, nodes: int, qemu: Qemu, accelerator: str, host_cpus: int) -> int:
-    """The setting, or two; emulated processors beyond the host's only wait for each other's locks."""
+    """The setting, or two; emulated ones beyond the host's would wait for each other's locks."""
     if qemu.cpus is not None:
         return qemu.cpus
     return 2 if accelerator == "kvm" else max(1, min(2, host_cpus // nodes))

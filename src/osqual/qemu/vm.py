@@ -250,8 +250,11 @@ class Vm:
             return None
         return pid if os.fsencode(self.directory / PID_FILE) in words else None
 
-    def check(self) -> None:
-        """Raise VmFailed when QEMU has ended, or has stopped the guest for an error of the host."""
+    def check(self) -> bool | None:
+        """Raise VmFailed when QEMU has ended, or has stopped the guest for an error of the host.
+
+        Tells whether the guest's first network card is up; None when QEMU does not say.
+        """
         if not self.is_alive():
             raise self.failure()
         # No answer in time is no verdict: QEMU may be busy, or talking to somebody else.
@@ -260,6 +263,10 @@ class Vm:
             status = qmp.execute("query-status")["status"]
             if status in ("io-error", "internal-error", "guest-panicked"):
                 raise self.failure(status)
+            # A driver that brings its card up asks for the multicast that every host listens to.
+            (card,) = qmp.execute("query-rx-filter", name="net0-device")
+            return bool(card["multicast-table"])
+        return None
 
     def failure(self, status: str = "") -> VmFailed:
         """Why the machine is not running, as a named error with its last words."""
