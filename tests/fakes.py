@@ -23,6 +23,7 @@ from osqual.process import Completed
 from osqual.programs import FoundProgram, Program
 from osqual.scope import RunScope
 from osqual.suites.base import SuiteRequest
+from osqual.teardown import LOCAL_KINDS, ResourceKind, Row, end_resources
 
 PROGRAM = FoundProgram(
     program=Program(name="fake-emulator", purpose="tests", version_argv=()),
@@ -102,12 +103,18 @@ class FakePlatform:
 
     def destroy(self, scope: RunScope) -> None:
         self.destroyed += 1
-        if self.leaks:
-            raise CleanupIncomplete("left", details=", ".join(self.running))
-        scope.cancellation.check()
-        self.running.clear()
-        for row in scope.journal.unended():
-            scope.journal.ended(row["id"])
+        end_resources(scope, {"vm": self.machines})
+
+    @property
+    def machines(self) -> ResourceKind:
+        """How the journal's rows of machines are looked at and ended."""
+
+        def end(row: Row, scope: RunScope) -> None:
+            if self.leaks:
+                raise CleanupIncomplete("left", details=", ".join(self.running))
+            self.running.discard(row["name"])
+
+        return ResourceKind(is_there=lambda row: row["name"] in self.running, end=end)
 
 
 @dataclass
@@ -150,4 +157,5 @@ def fake_parts(builder: FakeBuilder, platform: FakePlatform, suites: FakeSuites)
         suite_kinds=kinds,
         open_machine=machine,
         inspect_programs=lambda: [PROGRAM],
+        kinds={**LOCAL_KINDS, "vm": platform.machines},
     )

@@ -81,8 +81,6 @@ class RunContext:
     ended_well: set[str] = field(default_factory=set)
     judgement: Judgement | None = None
     published: list[Path] = field(default_factory=list)
-    provisioning: bool = False
-    """Set before the first machine is started: from then on there may be something to end."""
     kept: bool = False
     interrupted: bool = False
 

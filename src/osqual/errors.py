@@ -83,6 +83,14 @@ class InfrastructureError(OsqualError):
     """The surroundings failed (machine, network, disk): says nothing about the product."""
 
 
+class TransientError(InfrastructureError):
+    """The surroundings failed in a way that often passes by itself: worth another attempt."""
+
+
+class StoreFailed(InfrastructureError):
+    """The journal cannot be read or written: full, locked, broken or out of reach."""
+
+
 class CommandFailed(InfrastructureError):
     """An external command ended with a non-zero exit code."""
 

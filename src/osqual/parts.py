@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from osqual.bases.debian.build import BASE
 from osqual.builders.base import Builder
+from osqual.builders.layers import LAYER
 from osqual.builders.registry import BUILDERS
 from osqual.cancellation import Cancellation
 from osqual.machine import Machine
@@ -14,6 +16,7 @@ from osqual.platforms.registry import PLATFORMS
 from osqual.programs import FoundProgram, inspect_programs
 from osqual.suites.base import SuiteKind
 from osqual.suites.registry import SUITE_KINDS
+from osqual.teardown import LOCAL_KINDS, Kinds
 
 OpenMachine = Callable[[Node, SshIdentity, Path, Cancellation], Machine]
 
@@ -27,6 +30,8 @@ class Parts:
     suite_kinds: Mapping[str, SuiteKind]
     open_machine: OpenMachine
     inspect_programs: Callable[[], Sequence[FoundProgram]]
+    kinds: Kinds
+    """How to end each kind of resource that they make."""
 
 
 BUILT_IN = Parts(
@@ -35,5 +40,6 @@ BUILT_IN = Parts(
     suite_kinds=SUITE_KINDS,
     open_machine=Machine,
     inspect_programs=inspect_programs,
+    kinds={**LOCAL_KINDS, "base": BASE, "layer": LAYER},
 )
 """What osqual ships."""

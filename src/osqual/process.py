@@ -4,6 +4,7 @@ A job has its own session and a directory that holds its output, pid, start time
 that a later process can attach to it. Arguments are always lists; there is no shell string.
 """
 
+import glob
 import json
 import os
 import selectors
@@ -22,9 +23,20 @@ from typing import IO
 
 from osqual.cancellation import Cancellation
 from osqual.errors import CommandFailed, InfrastructureError, MissingProgram, OsqualError
+from osqual.failpoints import boundary, failpoint, without_faults
+from osqual.running import (
+    JOB,
+    OWNER,
+    Marked,
+    marked_processes,
+    owner_token,
+    process_start,
+)
 
 POLL_S = 0.05
 TAIL_LINES = 20
+RECORD = "job.json"
+TEMPORARY = ".tmp"
 
 INSTALL_COMMANDS: Mapping[str, str] = {
     "qemu-system-x86_64": "apt-get install qemu-system-x86",
@@ -112,9 +124,9 @@ def run(
         sink = subprocess.PIPE if stdout is None else files.enter_context(stdout.open("wb"))
         try:
             child = subprocess.Popen(
-                [program, *argv[1:]],
+                [*_dying_with_us(), program, *argv[1:]],
                 cwd=cwd,
-                env={**os.environ, **(env or {})},
+                env=_environment(env),
                 stdin=given,
                 stdout=sink,
                 stderr=subprocess.PIPE if on_line is None else subprocess.STDOUT,
@@ -122,7 +134,7 @@ def run(
             )
         except OSError as error:
             raise InfrastructureError(f"Cannot start {argv[0]}: {error}") from error
-    with child:
+    with boundary(f"run {argv[0]}"), child:
         output, errors = _finish(child, on_line, token)
     completed = Completed(
         argv=tuple(argv), exit_status=child.returncode, stdout=output, stderr=errors
@@ -134,6 +146,19 @@ def run(
             details=f"{format_command(argv)}\n{tail(errors or output)}",
         )
     return completed
+
+
+def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
+    return without_faults({**os.environ, **(extra or {})})
+
+
+def _dying_with_us() -> list[str]:
+    """A short command must not go on when its caller is killed: nobody would know of it.
+
+    setpriv(1) is part of util-linux; the kernel's own call would need code between fork and exec.
+    """
+    setpriv = shutil.which("setpriv")
+    return [] if setpriv is None else [setpriv, "--pdeathsig", "TERM", "--"]
 
 
 def _open_stdin(stdin: str | Path | None, files: ExitStack) -> int | IO[bytes]:
@@ -252,28 +277,61 @@ class Job:
         """Start the command detached; `directory` is made and must not hold a job yet."""
         program = find_program(argv[0])
         directory.mkdir(parents=True, exist_ok=True)
-        if (directory / "job.json").exists():
+        if (directory / RECORD).exists():
             raise InfrastructureError(f"A job was already started in {directory}.")
         job = cls(directory)
+        marks = {JOB: str(directory.absolute()), OWNER: owner_token()}
+        failpoint(f"before start {argv[0]}")
         with (directory / "stdout").open("wb") as out, (directory / "stderr").open("wb") as err:
             job._child = _Detached(
                 ["/bin/sh", "-c", _SHIM, "osqual-job", str(directory), program, *argv[1:]],
                 cwd=cwd,
-                env={**os.environ, **(env or {})},
+                env={**_environment(env), **marks},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
             )
+        failpoint(f"amid start {argv[0]}")
         pid = job._child.pid
         record = {"argv": list(argv), "pid": pid, "start": process_start(pid)}
-        write_atomic(directory / "job.json", json.dumps(record, indent=2) + "\n")
+        write_atomic(directory / RECORD, json.dumps(record, indent=2) + "\n")
+        failpoint(f"after start {argv[0]}")
         return job
 
     @property
     def pid(self) -> int:
-        """The pid of the job's session leader, which is also its process group."""
-        return int(json.loads((self.directory / "job.json").read_text())["pid"])
+        """The pid of the job's session leader, which is also its process group.
+
+        Raises InfrastructureError when there is none.
+        """
+        leader = self._leader()
+        if leader is None:
+            raise InfrastructureError(f"There is no job in {self.directory}.")
+        return leader[0]
+
+    @property
+    def was_started(self) -> bool:
+        """Whether there is, or was, a job in the directory."""
+        return self._leader() is not None or self.exit_status is not None
+
+    def _leader(self) -> tuple[int, str | None] | None:
+        """Pid and start of the session's leader, None when nothing is known of it.
+
+        The record is missing when the starter was killed before it could write it, and may be cut
+        off by a loss of power; then the process itself is looked for.
+        """
+        try:
+            record = json.loads((self.directory / RECORD).read_text())
+            return int(record["pid"]), record["start"]
+        except (OSError, ValueError, KeyError, TypeError):
+            pids = (process.pid for process in self._members())
+            found = next((pid for pid in pids if os.getsid(pid) == pid), None)
+            return None if found is None else (found, process_start(found))
+
+    def _members(self) -> list[Marked]:
+        """Processes that belong to the job, also those that have left its group."""
+        return list(marked_processes(self.directory.absolute()))
 
     @property
     def stdout(self) -> Path:
@@ -299,11 +357,13 @@ class Job:
             self._child.poll()  # reap our own child, or it stays a zombie that looks alive
         if self.exit_status is not None:
             return JobState.EXITED
-        record = json.loads((self.directory / "job.json").read_text())
-        alive = process_start(record["pid"]) == record["start"] is not None
-        if alive:
+        leader = self._leader()
+        if leader is not None and process_start(leader[0]) == leader[1] is not None:
             return JobState.RUNNING
-        return JobState.EXITED if self.exit_status is not None else JobState.LOST
+        if self.exit_status is not None:
+            return JobState.EXITED
+        # The shim may have been killed alone: what it ran goes on without it.
+        return JobState.RUNNING if self._members() else JobState.LOST
 
     def wait(self, cancellation: Cancellation, *, grace_s: float = 30.0) -> int:
         """Wait for the end and return the exit status (-1 when it was lost).
@@ -320,8 +380,12 @@ class Job:
         status = self.exit_status
         return -1 if status is None else status
 
-    def end(self, *, grace_s: float = 30.0) -> None:
-        """SIGINT and wait, SIGTERM and wait, SIGKILL last; returns when nothing of it is left."""
+    def end(self, *, grace_s: float = 30.0, cancellation: Cancellation | None = None) -> None:
+        """SIGINT and wait, SIGTERM and wait, SIGKILL last; returns when nothing of it is left.
+
+        A token that fires (give one that is shielded) stops the waiting and leaves the job.
+        """
+        token = cancellation or Cancellation()
         for signum, patience_s in (
             (signal.SIGINT, grace_s),
             (signal.SIGTERM, min(grace_s, 5.0)),
@@ -329,11 +393,30 @@ class Job:
         ):
             if self.state() is not JobState.RUNNING:
                 break
-            _end_group(self.pid, signum)
+            self._signal(signum)
             give_up = time.monotonic() + patience_s
             while self.state() is JobState.RUNNING and time.monotonic() < give_up:
-                time.sleep(POLL_S)
-        _end_group(self.pid, signal.SIGKILL)  # grandchildren that the command left in its group
+                token.sleep(POLL_S)
+        self._kill_rest(token)
+
+    def _signal(self, signum: int) -> None:
+        """To the whole group while its leader lives; to each member when only they do."""
+        leader = self._leader()
+        if leader is not None and process_start(leader[0]) == leader[1] is not None:
+            _end_group(leader[0], signum)
+            return
+        for process in self._members():
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signum)
+
+    def _kill_rest(self, token: Cancellation) -> None:
+        """Kill what the command left running behind it. A pid of old may be a stranger's now."""
+        give_up = time.monotonic() + 5.0
+        while (rest := self._members()) and time.monotonic() < give_up:
+            for process in rest:
+                with suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
+            token.sleep(POLL_S)
 
     def tail(self, lines: int = TAIL_LINES) -> str:
         """The last lines of standard error, or of standard output when that is empty."""
@@ -343,32 +426,26 @@ class Job:
         return ""
 
 
-def process_start(pid: int) -> str | None:
-    """A token that tells one process from a later one with the same pid; None when it is gone.
-
-    Field 22 of /proc/PID/stat (start time in clock ticks since boot; proc(5)) and the boot id. A
-    zombie counts as gone.
-    """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return None
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else f"{boot}:{fields[19]}"
-
-
 def write_atomic(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
     """Write a whole file or nothing: temporary file beside it, flushed, then renamed over it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
     data = content.encode() if isinstance(content, str) else content
+    failpoint(f"before write {path.name}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
+        failpoint(f"amid write {path.name}")
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    failpoint(f"after write {path.name}")
+
+
+def remove_temporaries(path: Path) -> None:
+    """Remove what `write_atomic` left beside a file when it was killed in the middle."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY}"):
+        left.unlink(missing_ok=True)

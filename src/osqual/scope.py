@@ -55,8 +55,12 @@ class RunScope:
         return replace(self, cancellation=self.cancellation.shielded(limit_s, what))
 
     def in_step(self, step: str) -> "RunScope":
-        """The same scope, speaking for another step."""
-        return replace(self, step=step)
+        """The same scope, speaking and journalling for another step."""
+        return replace(self, step=step, journal=self.journal.in_step(step))
+
+    def own(self, kind: str, name: str, **details: Any) -> "OwnedResource":
+        """Journal a resource that is about to be created; whoever calls says when it has ended."""
+        return OwnedResource(journal=self.journal, row=self.journal.intend(kind, name, details))
 
     @contextmanager
     def resource(self, kind: str, name: str, **details: Any) -> Iterator["OwnedResource"]:
@@ -65,7 +69,7 @@ class RunScope:
         The body creates the thing, calls `created(id)`, uses it and ends it. When the body raises,
         the row stays open unless `ended()` was called, so that the reaper finds it.
         """
-        owned = OwnedResource(journal=self.journal, row=self.journal.intend(kind, name, details))
+        owned = self.own(kind, name, **details)
         yield owned
         owned.ended()
 

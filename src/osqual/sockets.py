@@ -20,13 +20,13 @@ MAX_DIRECTORY_BYTES = 60
 
 
 def socket_directory(scope: RunScope) -> Path:
-    """The run's socket directory, made and journalled (kind `file`) when it is not there yet."""
+    """The run's socket directory, made and journalled (kind `sockets`) when it is not there yet."""
     found = find_socket_directory(scope.directory)
     if found is not None:
         found.mkdir(mode=0o700, exist_ok=True)
         return found
     path = _private_root() / _short_name(scope.directory)
-    row = scope.journal.intend("file", LINK_NAME, {"directory": str(path)})
+    row = scope.journal.intend("sockets", LINK_NAME, {"directory": str(path)})
     scope.directory.mkdir(parents=True, exist_ok=True)
     (scope.directory / LINK_NAME).symlink_to(path)
     path.mkdir(mode=0o700, exist_ok=True)
@@ -49,7 +49,7 @@ def remove_socket_directory(scope: RunScope) -> None:
         shutil.rmtree(path, ignore_errors=True)
         (scope.directory / LINK_NAME).unlink(missing_ok=True)
     for row in scope.journal.unended():
-        if row["kind"] == "file" and row["name"] == LINK_NAME:
+        if row["kind"] == "sockets" and row["name"] == LINK_NAME:
             shutil.rmtree(row["details"]["directory"], ignore_errors=True)
             scope.journal.ended(row["id"])
 

@@ -13,9 +13,8 @@ from osqual.builders.base import Builder, BuildRequest
 from osqual.builders.images import ImageStore
 from osqual.catalogue.inputs import ConfigurationInputs, load_inputs
 from osqual.context import Note, RunContext, need
-from osqual.errors import InvalidInput
+from osqual.errors import CleanupIncomplete, InvalidInput
 from osqual.install import install_product, run_setup_script
-from osqual.leftovers import end_leftovers
 from osqual.machine import Machine
 from osqual.model import (
     Image,
@@ -34,8 +33,9 @@ from osqual.programs import FoundProgram
 from osqual.publish.record import Qualification, record_of
 from osqual.publish.worktree import publish_build, publish_images, publish_record
 from osqual.scope import RunScope
-from osqual.sockets import remove_socket_directory, socket_directory
+from osqual.sockets import socket_directory
 from osqual.suites.base import SuiteRequest
+from osqual.teardown import end_resources
 from osqual.verdict import judge
 
 PASSED_TO_PUBLISH: Mapping[PublishPoint, str] = {
@@ -80,7 +80,6 @@ def build_image(context: RunContext) -> Note:
 
 def provision_cluster(context: RunContext) -> Note:
     """Boot the cluster and reach every node."""
-    context.provisioning = True
     platform, image = need(context.platform), need(context.image)
     cluster = context.cluster = platform.provision(provision_request(context), image, context.scope)
     for node in cluster.nodes:
@@ -213,8 +212,7 @@ def destroy_cluster(context: RunContext) -> Note:
     for machine in context.machines.values():
         machine.close()
     context.machines.clear()
-    if context.platform is None or not context.provisioning:
-        remove_socket_directory(context.scope)
+    if not context.scope.journal.unended():
         return Note(message="nothing was started", skipped=True)
     if keeps_cluster(context):
         context.store.keep_resources(context.scope.run_id)
@@ -223,16 +221,24 @@ def destroy_cluster(context: RunContext) -> Note:
         return Note(
             message=f"kept: osqual ssh {run_id}, then osqual destroy {run_id}", skipped=True
         )
-    context.platform.destroy(context.scope)
-    remove_socket_directory(context.scope)
+    end_everything(context.scope, context.parts)
     return Note()
 
 
 def end_everything(scope: RunScope, parts: Parts) -> None:
-    """Have every platform end what it made for a run, then whatever else the journal has."""
+    """Have every platform end what it made for a run, then whatever else the journal has.
+
+    Goes on past failures, then raises the first of them.
+    """
+    failures = []
     for platform in parts.platforms.values():
-        platform.destroy(scope)
-    end_leftovers(scope)
+        try:
+            platform.destroy(scope)
+        except CleanupIncomplete as error:
+            failures.append(error)
+    end_resources(scope, parts.kinds)
+    if failures:
+        raise failures[0]
 
 
 def keeps_cluster(context: RunContext) -> bool:

@@ -22,9 +22,9 @@ from osqual.event_log import EventLog
 from osqual.events import EventBus, EventKind, Subscriber
 from osqual.model import Configuration, Judgement, Verdict
 from osqual.parts import BUILT_IN, Parts
+from osqual.running import owner_token
 from osqual.scope import RunScope
 from osqual.settings import Settings
-from osqual.store.lock import owner_token
 from osqual.store.store import Row, Store
 
 

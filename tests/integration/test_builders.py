@@ -14,18 +14,19 @@ from typing import Any
 import pytest
 
 from osqual.builders.base import Builder, BuildRequest
-from osqual.builders.layered import LayeredBuilder
+from osqual.builders.layered import BUILD_KINDS, LayeredBuilder
 from osqual.builders.layers import LayerStore
 from osqual.builders.packer import PackerBuilder
-from osqual.builders.teardown import end_builds
 from osqual.cancellation import Cancellation
 from osqual.errors import BuildFailed, Interrupted
 from osqual.events import Event, EventBus, EventKind
 from osqual.model import Configuration, Image, Recipe
-from osqual.process import process_start, run
+from osqual.process import run
+from osqual.running import process_start
 from osqual.scope import RunScope
 from osqual.settings import Directories, Qemu, Settings
 from osqual.sockets import remove_socket_directory
+from osqual.teardown import end_resources
 from osqual.template import parse_template
 from tests.integration.conftest import Workshop, processes_naming
 
@@ -63,6 +64,9 @@ class MemoryJournal:
 
     def ended(self, row: int) -> None:
         self.rows[row]["ended"] = True
+
+    def in_step(self, step: str) -> "MemoryJournal":
+        return self
 
     def unended(self) -> Sequence[Mapping[str, Any]]:
         return [row for row in self.rows if not row["ended"]]
@@ -415,10 +419,10 @@ def test_the_machine_of_a_failed_build_is_kept_when_asked(bench: Bench) -> None:
         assert done.stdout == "kept\n", done.stderr
         assert process_start(int(row["external_id"])) is not None
     finally:
-        end_builds(attempt.scope)
+        end_resources(attempt.scope, BUILD_KINDS)
         remove_socket_directory(attempt.scope)
     attempt.assert_nothing_left()
-    end_builds(attempt.scope)
+    end_resources(attempt.scope, BUILD_KINDS)
 
 
 def test_a_layer_that_cannot_be_used_is_made_again(bench: Bench) -> None:

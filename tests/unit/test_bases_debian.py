@@ -19,7 +19,7 @@ from osqual.bases.reference import DebianReference
 from osqual.bases.resolve import cached_base, resolve_base
 from osqual.cancellation import Cancellation
 from osqual.errors import InfrastructureError, Interrupted, InvalidInput, OsqualError
-from osqual.process import process_start
+from osqual.running import process_start
 from osqual.scope import RunScope
 from osqual.settings import Directories, Qemu, Settings
 from tests.scopes import Surroundings

@@ -9,10 +9,12 @@ import pytest
 
 from osqual.builders.images import ImageStore
 from osqual.builders.keys import content_keys, digest_tree, layer_key, root_key
-from osqual.builders.layers import LayerStore
+from osqual.builders.layers import LAYER, LayerStore
 from osqual.builders.options import QemuOptions
 from osqual.builders.provisioners import FileProvisioner, Provisioner, ShellProvisioner
 from osqual.errors import InvalidInput
+from osqual.teardown import end_resources
+from tests.scopes import Surroundings
 
 
 def find_in(directory: Path) -> Any:
@@ -249,10 +251,16 @@ def test_a_broken_index_entry_means_not_found(images: ImageStore) -> None:
     assert images.find("key") is None
 
 
-def test_unfinished_layers_of_killed_processes_are_removed(chain: LayerStore) -> None:
+def test_unfinished_layers_of_killed_processes_are_removed_and_no_others(
+    chain: LayerStore, tmp_path: Path
+) -> None:
     (chain.directory / "killed").mkdir()
     draft = chain.begin("now")
     assert draft is not None
-    chain.remove_unfinished()
+    around = Surroundings(tmp_path / "run")
+    for key in ("killed", "now", "a", "never-begun"):
+        around.scope.own("layer", key, directory=str(chain.directory / key))
+    end_resources(around.scope, {"layer": LAYER})
     assert {item.name for item in chain.directory.glob("*/")} == {"a", "b", "now"}
+    assert around.journal.unended() == []
     draft.drop()

@@ -22,8 +22,9 @@ from osqual.platforms.qemu_capacity import (
     measure_room,
 )
 from osqual.platforms.qemu_layout import plan_nodes
-from osqual.process import Job, process_start
+from osqual.process import Job
 from osqual.qemu.vm import VmRecord
+from osqual.running import process_start
 from osqual.scope import RunScope
 from osqual.settings import Directories, Qemu, Settings
 from osqual.sockets import find_socket_directory, remove_socket_directory, socket_directory
@@ -249,23 +250,21 @@ def test_nothing_to_destroy_is_fine(scope: RunScope) -> None:
     QemuPlatform().destroy(scope)
 
 
-def test_rows_of_others_are_left_alone(scope: RunScope, tmp_path: Path) -> None:
-    layer = tmp_path / "layer.qcow2"
-    layer.write_text("x")
-    scope.journal.intend("disk", "layer", {"path": str(layer)})
-    scope.journal.intend("vm", "build", {"directory": str(tmp_path / "build")})
+def test_what_it_does_not_know_is_left_to_others(scope: RunScope) -> None:
+    scope.journal.intend("instance", "i-0123", {})
     QemuPlatform().destroy(scope)
-    assert layer.exists()
-    assert len(scope.journal.unended()) == 2
+    assert [row["name"] for row in scope.journal.unended()] == ["i-0123"]
 
 
 def test_destroy_goes_on_past_a_failure_and_names_what_is_left(scope: RunScope) -> None:
     left = Leftovers(scope)
-    (left.root / "agent-2" / "vm").mkdir(parents=True)
-    (left.root / "agent-2" / "vm" / "vm.json").write_text("broken")
+    scope.journal.intend("disk", "agent-2", {"path": str(left.disk / "below-a-file")})
+    scope.journal.intend("disk", "nowhere", {})
     with pytest.raises(CleanupIncomplete) as incomplete:
         QemuPlatform().destroy(scope)
-    assert "agent-2/vm" in incomplete.value.details
+    assert "disk agent-2" in incomplete.value.details
+    assert "disk nowhere" in incomplete.value.details
+    assert len(scope.journal.unended()) == 2
     assert left.job.state().value != "running"
     assert not left.disk.exists()
 

@@ -9,7 +9,8 @@ import pytest
 
 from osqual.cancellation import Cancellation
 from osqual.errors import CommandFailed, Interrupted, MissingProgram, TimeLimitExceeded
-from osqual.process import Job, JobState, find_program, process_start, run, write_atomic
+from osqual.process import Job, JobState, find_program, run, write_atomic
+from osqual.running import process_start
 
 
 def test_output_and_status_come_back() -> None:

@@ -10,7 +10,7 @@ import pytest
 from osqual.errors import Interrupted
 from osqual.events import EventKind
 from osqual.model import Cluster, Configuration, Outcome, Selection, Suite, SuiteResult, Topology
-from osqual.process import process_start
+from osqual.running import process_start
 from osqual.scope import RunScope
 from osqual.sockets import remove_socket_directory
 from osqual.suites.base import SuiteRequest

@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from osqual.builders.keys import digest_file
 from osqual.errors import InfrastructureError, InvalidInput
 from osqual.model import Image
 from osqual.process import write_atomic
+from osqual.scope import RunScope
+from osqual.teardown import short_lived
 
 REGION = "local"
 
@@ -99,6 +102,11 @@ class ImageStore:
                 resolution="set OSQUAL_DATA_DIR to a directory that you may write to",
             ) from error
         return partial
+
+    def unfinished(self, key: str, scope: RunScope) -> AbstractContextManager[Path]:
+        """Where this run writes the image; what is not added before the body ends is removed."""
+        path = self.prepare() / f"{scope.run_id}-{key}.qcow2"
+        return short_lived("file", "unfinished image", path, scope)
 
     def _index(self, key: str) -> Path:
         return self.directory / "index" / f"{key}.json"

@@ -4,7 +4,6 @@ Nothing changed: the finished image is found and no machine starts. docs/adr/000
 """
 
 import os
-import shutil
 import time
 import uuid
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ from osqual.builders.identity import build_identity
 from osqual.builders.images import REGION, ImageStore
 from osqual.builders.inputs import BuildInputs, read_inputs
 from osqual.builders.keys import image_key, layer_key, root_key
-from osqual.builders.layers import Layer, LayerDraft, LayerStore
+from osqual.builders.layers import LAYER, Layer, LayerDraft, LayerStore
 from osqual.builders.locks import wait_for
 from osqual.builders.provisioners import FileProvisioner, Provisioner
 from osqual.builders.provisioning import run_provisioner
@@ -42,8 +41,11 @@ from osqual.qemu.acceleration import probe
 from osqual.qemu.disk import convert, create_overlay
 from osqual.qemu.failure import VmFailed
 from osqual.scope import OwnedResource, RunScope
+from osqual.teardown import LOCAL_KINDS, Kinds, end_resources, set_aside, short_lived
 
 NAME = "layered"
+BUILD_DIRECTORY = "build"
+BUILD_KINDS: Kinds = {**LOCAL_KINDS, "layer": LAYER}
 CLEAN_TIMEOUT_S = 600.0
 
 
@@ -90,8 +92,17 @@ class LayeredBuilder:
             found = None if request.cold else images.find(key)
             if found is not None:
                 return found
+            start_over(scope)
             build = _Build(request=request, scope=scope, inputs=inputs, base=base)
             return build.run(contents, images, key)
+
+
+def start_over(scope: RunScope) -> None:
+    """End what a build of this run that was killed left; its logs are set aside."""
+    directory = scope.directory / BUILD_DIRECTORY
+    if directory.exists():
+        end_resources(scope, BUILD_KINDS, steps={scope.step})
+        set_aside(directory)
 
 
 def _image_key(contents: Sequence[str], inputs: BuildInputs) -> str:
@@ -134,11 +145,13 @@ class _Build:
     """The layer whose disk the machine writes to now."""
     backing: Path = field(default=Path())
     """The disk below the one that the machine writes to."""
+    rows: dict[str, OwnedResource] = field(default_factory=dict)
+    """The layers in the making, by key."""
     kept: bool = False
 
     @property
     def directory(self) -> Path:
-        return self.scope.directory / "build"
+        return self.scope.directory / BUILD_DIRECTORY
 
     @property
     def last_disk(self) -> Path:
@@ -160,20 +173,20 @@ class _Build:
                 resolution="raise disk_size in the template, or set skip_resize_disk",
             )
         identity = build_identity(self.scope)
-        shape = MachineShape(
-            options=options,
-            acceleration=probe(self.scope.settings, self.scope.cancellation),
-            identity=identity,
-            seed=identity.seed(options.ssh_username, MAC, self.directory / "seed"),
-        )
-        self.keys = self._layer_keys(contents, shape)
-        finished = images.prepare() / f"{key}.qcow2"
         with ExitStack() as stack:
-            disk = self.scope.resource("disk", "build-disk", path=str(self.last_disk))
-            owned = stack.enter_context(disk)
-            stack.callback(self._discard_disk, owned)
+            # It holds a private key; a machine that is kept has read it already.
+            seed = self.directory / "seed"
+            stack.enter_context(short_lived("key", "build seed", seed, self.scope))
+            shape = MachineShape(
+                options=options,
+                acceleration=probe(self.scope.settings, self.scope.cancellation),
+                identity=identity,
+                seed=identity.seed(options.ssh_username, MAC, seed),
+            )
+            self.keys = self._layer_keys(contents, shape)
+            disk = self.scope.own("disk", "build disk", path=str(self.last_disk))
+            stack.callback(self._discard_disk, disk)
             stack.callback(self._drop_draft)
-            stack.callback(self._discard_seed)
             position, build = self._start(shape, stack)
             stack.callback(self._end, build)
             try:
@@ -183,7 +196,7 @@ class _Build:
                 self._keep(build, error)
                 raise
             self.scope.progress("compressing the image")
-            stack.callback(finished.unlink, missing_ok=True)
+            finished = stack.enter_context(images.unfinished(key, self.scope))
             last = self.draft.disk if self.draft else self.last_disk
             convert(last, finished, cancellation=self.scope.cancellation)
             image = images.add(key, finished, self._record())
@@ -261,12 +274,21 @@ class _Build:
 
     def _begin(self, position: int) -> Path:
         """Where the machine writes what becomes the layer after `position` provisioners."""
-        self.draft = self.store.begin(self.keys[position]) if position < len(self.keys) else None
+        self.draft = self._begin_layer(self.keys[position]) if position < len(self.keys) else None
         if self.draft is None:
             self.keys = ()  # what comes after rests on this disk: no layers any more
             self.last_disk.unlink(missing_ok=True)
             return self.last_disk
         return self.draft.disk
+
+    def _begin_layer(self, key: str) -> LayerDraft | None:
+        row = self.scope.own("layer", key[:12], directory=str(self.store.directory / key))
+        draft = self.store.begin(key)
+        if draft is None:
+            row.ended()
+        else:
+            self.rows[key] = row
+        return draft
 
     def _checkpoint(self, build: BuildVm, position: int, title: str) -> None:
         """Make a layer of the machine as it is now, and let it go on in the next disk."""
@@ -274,7 +296,7 @@ class _Build:
         if draft is None:
             return
         hold = ExitStack()
-        hold.callback(draft.drop)
+        hold.callback(self._drop, draft)
         with hold:
             ram = draft.ram if self.scope.settings.qemu.layers == "ram" else None
             try:
@@ -292,7 +314,12 @@ class _Build:
     def _drop_draft(self) -> None:
         draft, self.draft = self.draft, None
         if draft is not None:
-            draft.drop()
+            self._drop(draft)
+
+    def _drop(self, draft: LayerDraft) -> None:
+        """Let go of a layer; what is not finished of it is gone then."""
+        draft.drop()
+        self.rows.pop(draft.key).ended()
 
     # Provisioners
 
@@ -363,10 +390,6 @@ class _Build:
         if not self.kept:
             self.last_disk.unlink(missing_ok=True)
             owned.ended()
-
-    def _discard_seed(self) -> None:
-        """It holds a private key; a machine that is kept has read it already."""
-        shutil.rmtree(self.directory / "seed", ignore_errors=True)
 
     def _record(self) -> dict[str, object]:
         """This build as an entry of Packer's manifest; the store adds the artifact's id."""

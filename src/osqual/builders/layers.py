@@ -14,6 +14,8 @@ from pathlib import Path
 
 from osqual.builders.locks import FileHold
 from osqual.process import write_atomic
+from osqual.scope import RunScope
+from osqual.teardown import ResourceKind, Row, place_of
 
 RECORD = "layer.json"
 DISK = "disk.qcow2"
@@ -51,7 +53,7 @@ class LayerStore:
 
     def lock_path(self, key: str) -> Path:
         """The lock file of a layer."""
-        return self.directory / f"{key}.lock"
+        return _lock_path(self.directory / key)
 
     def find(self, key: str) -> Layer | None:
         """The layer when it and everything below it is whole."""
@@ -127,13 +129,6 @@ class LayerStore:
         found = [self.find(item.name) for item in self.directory.iterdir() if item.is_dir()]
         return tuple(sorted((x for x in found if x is not None), key=lambda layer: layer.made))
 
-    def remove_unfinished(self) -> None:
-        """Remove what processes that were killed left; what is being made now stays."""
-        if self.directory.is_dir():
-            for item in self.directory.iterdir():
-                if item.is_dir() and not (item / RECORD).exists():
-                    self.remove(item.name)
-
     def prune(self, *, keep: int = 0) -> int:
         """Remove all but the newest layers, and every unfinished one; returns bytes freed.
 
@@ -148,6 +143,29 @@ class LayerStore:
                 size = sum(_size(file) for file in item.iterdir())
                 freed += size if self.remove(item.name) else 0
         return freed
+
+
+def _unfinished(row: Row) -> bool:
+    directory = place_of(row)
+    return directory.exists() and not (directory / RECORD).exists() and not _in_use(directory)
+
+
+def _in_use(directory: Path) -> bool:
+    hold = FileHold(_lock_path(directory))
+    try:
+        return not hold.try_lock()
+    finally:
+        hold.close()
+
+
+def _remove_unfinished(row: Row, scope: RunScope) -> None:
+    directory = place_of(row)
+    if not (directory / RECORD).exists():
+        LayerStore(directory.parent.parent).remove(directory.name)
+
+
+LAYER = ResourceKind(is_there=_unfinished, end=_remove_unfinished)
+"""A layer in the making: another build may have taken its place, or finished it, since."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +206,10 @@ class LayerDraft:
         if not (self.directory / RECORD).exists():
             shutil.rmtree(self.directory, ignore_errors=True)
         self.hold.close()
+
+
+def _lock_path(directory: Path) -> Path:
+    return directory.with_name(f"{directory.name}.lock")
 
 
 def _size(path: Path) -> int:

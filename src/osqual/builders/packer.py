@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -17,9 +16,14 @@ from osqual.builders.functions import live_functions
 from osqual.builders.identity import build_identity
 from osqual.builders.images import ImageStore
 from osqual.builders.keys import digest_of, digest_tree
-from osqual.builders.layered import base_directory, base_reference
+from osqual.builders.layered import (
+    BUILD_DIRECTORY,
+    base_directory,
+    base_reference,
+    start_over,
+)
 from osqual.builders.locks import wait_for
-from osqual.builders.packer_run import build_template, validate_template
+from osqual.builders.packer_run import build_template, can_go_on, validate_template
 from osqual.builders.packer_template import (
     QemuSurroundings,
     clean_provisioner,
@@ -33,6 +37,7 @@ from osqual.process import find_program, write_atomic
 from osqual.qemu.acceleration import probe
 from osqual.qemu.disk import convert
 from osqual.scope import RunScope
+from osqual.teardown import short_lived
 from osqual.template import interpolate, user_variables
 
 NAME = "packer"
@@ -121,11 +126,32 @@ def packer_image_key(request: BuildRequest, base: BaseImage) -> str | None:
 def _build(
     request: BuildRequest, base: BaseImage, images: ImageStore, key: str, scope: RunScope
 ) -> Image:
-    directory = scope.directory / "build"
+    directory = scope.directory / BUILD_DIRECTORY
+    if not can_go_on(directory):
+        start_over(scope)
     directory.mkdir(parents=True, exist_ok=True)
-    around = _surroundings(request, base, directory, scope)
     manifest = directory / "manifest.json"
     template = directory / "packer.json"
+    with ExitStack() as stack:
+        for kind, name in (("key", "seed"), ("disk", "output"), ("file", "packer_cache")):
+            stack.enter_context(short_lived(kind, f"packer {name}", directory / name, scope))
+        around = _surroundings(request, base, directory, scope)
+        stack.callback(around.base.unlink, missing_ok=True)
+        if not template.exists():
+            _write_template(request, around, manifest, template)
+            scope.progress("packer validate")
+            validate_template(template, scope, {})
+        scope.progress("packer build")
+        entry = build_template(template, manifest, scope, {})
+        finished = stack.enter_context(images.unfinished(key, scope))
+        scope.progress("compressing the image")
+        convert(_built_disk(entry, around), finished, cancellation=scope.cancellation)
+        return images.add(key, finished, _record(entry))
+
+
+def _write_template(
+    request: BuildRequest, around: QemuSurroundings, manifest: Path, template: Path
+) -> None:
     document = effective_template(
         request.template,
         qemu_builder(request.template, around),
@@ -134,21 +160,6 @@ def _build(
         last_provisioners=(clean_provisioner(around),),
     )
     write_atomic(template, json.dumps(document, indent=2) + "\n", mode=0o600)
-    with ExitStack() as stack:
-        disk = scope.resource("disk", "packer-output", path=str(around.output_directory))
-        stack.callback(stack.enter_context(disk).ended)
-        stack.callback(around.base.unlink, missing_ok=True)
-        for name in ("seed", "output", "packer_cache"):
-            stack.callback(shutil.rmtree, directory / name, ignore_errors=True)
-        scope.progress("packer validate")
-        validate_template(template, scope, {})
-        scope.progress("packer build")
-        entry = build_template(template, manifest, scope, {})
-        finished = images.prepare() / f"{key}.qcow2"
-        stack.callback(finished.unlink, missing_ok=True)
-        scope.progress("compressing the image")
-        convert(_built_disk(entry, around), finished, cancellation=scope.cancellation)
-        return images.add(key, finished, _record(entry))
 
 
 def _surroundings(

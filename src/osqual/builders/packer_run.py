@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from osqual.cancellation import Cancellation
 from osqual.errors import BuildFailed, CommandFailed, InvalidInput
 from osqual.events import EventKind
 from osqual.process import POLL_S, Job, JobState, run, tail
@@ -17,6 +18,7 @@ VALIDATE_TIMEOUT_S = 120.0
 # Packer ends its machine and removes its files when it is interrupted; that may take a while.
 GRACE_S = 120.0
 TAIL_LINES = 30
+JOB_NAME = "packer"
 
 _NO_PLUGIN = ("is unknown by Packer", "unknown builder", "builder type not found")
 
@@ -44,20 +46,24 @@ def build_template(
 ) -> Mapping[str, Any]:
     """`packer build`, followed live; returns the manifest's entry. Raises BuildFailed.
 
+    A Packer that an earlier process of the run started is followed instead of a new one.
     Interrupted, Packer is asked to end its machine, and waited for.
     """
-    with scope.resource("job", "packer", directory=str(template.parent / "packer")) as owned:
-        job = Job.start(
-            template.parent / "packer",
-            ["packer", "build", "-color=false", str(template)],
-            cwd=template.parent,
-            env=_environment(template.parent, env),
-        )
+    directory = template.parent / JOB_NAME
+    with scope.resource("job", JOB_NAME, directory=str(directory)) as owned:
+        job = Job(directory)
+        if not job.was_started:
+            job = Job.start(
+                directory,
+                ["packer", "build", "-color=false", str(template)],
+                cwd=template.parent,
+                env=_environment(template.parent, env),
+            )
         owned.created(str(job.pid))
         try:
             _follow(job, scope)
         except BaseException:
-            job.end(grace_s=GRACE_S)
+            job.end(grace_s=GRACE_S, cancellation=clean_up(scope, GRACE_S))
             owned.ended()
             raise
         status = job.exit_status
@@ -69,6 +75,17 @@ def build_template(
             resolution=_resolution(words, "correct the template or its scripts"),
         )
     return _last_build(manifest)
+
+
+def can_go_on(directory: Path) -> bool:
+    """Whether a Packer that an earlier process of the run started still runs, or has succeeded."""
+    job = Job(directory / JOB_NAME)
+    return job.state() is JobState.RUNNING or job.exit_status == 0
+
+
+def clean_up(scope: RunScope, grace_s: float) -> Cancellation:
+    """The token for ending a job after its run was interrupted: a second interrupt stops it."""
+    return scope.cancellation.shielded(grace_s + 30.0, "waiting for Packer to clean up")
 
 
 def _environment(directory: Path, env: Mapping[str, str]) -> dict[str, str]:

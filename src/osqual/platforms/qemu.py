@@ -21,7 +21,6 @@ from osqual.platforms.qemu_layout import (
     plan_nodes,
 )
 from osqual.platforms.qemu_ready import wait_cluster
-from osqual.platforms.qemu_teardown import destroy_cluster
 from osqual.process import find_program, write_atomic
 from osqual.qemu.acceleration import Acceleration, probe
 from osqual.qemu.disk import create_overlay
@@ -31,6 +30,7 @@ from osqual.qemu.seed import NodeIdentity, Seed, StaticNetwork, write_seed
 from osqual.qemu.vm import Disk, SocketNic, UserNic, Vm, VmSpec
 from osqual.scope import RunScope
 from osqual.ssh_keys import make_key_pair
+from osqual.teardown import LOCAL_KINDS, end_resources
 
 PROGRAMS = ("qemu-system-x86_64", "qemu-img", "ssh", "ssh-keygen")
 PORT_ATTEMPTS = 5
@@ -88,7 +88,8 @@ class QemuPlatform:
 
     def destroy(self, scope: RunScope) -> None:
         """End every machine and remove what they used; consoles and logs stay."""
-        destroy_cluster(scope)
+        end_resources(scope, LOCAL_KINDS)
+        (scope.directory / CLUSTER_FILE).unlink(missing_ok=True)
 
 
 def load_cluster(run_directory: Path) -> Cluster | None:

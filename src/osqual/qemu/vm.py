@@ -178,6 +178,21 @@ class VmRecord:
             raise InfrastructureError(f"There is no machine in {directory}: {error}") from error
 
 
+def vm_runs(directory: Path) -> bool:
+    """Whether the machine that was started in this directory still runs."""
+    return Job(directory / "job").state() is JobState.RUNNING or stray_pid(directory) is not None
+
+
+def stray_pid(directory: Path) -> int | None:
+    """QEMU's pid by the file that it wrote itself, when its job is not known any more."""
+    try:
+        pid = int((directory / PID_FILE).read_text())
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return None
+    return pid if os.fsencode(directory / PID_FILE) in words else None
+
+
 class Vm:
     """A machine that runs as a detached job; everything about it is found from its directory.
 
@@ -237,18 +252,7 @@ class Vm:
 
     def is_alive(self) -> bool:
         """Whether QEMU still runs."""
-        if (self._job.directory / "job.json").exists():
-            return self._job.state() is JobState.RUNNING
-        return self._stray_pid() is not None
-
-    def _stray_pid(self) -> int | None:
-        """QEMU's pid when its starter was killed before it could write the job's record."""
-        try:
-            pid = int((self.directory / PID_FILE).read_text())
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except (OSError, ValueError):
-            return None
-        return pid if os.fsencode(self.directory / PID_FILE) in words else None
+        return self._job.state() is JobState.RUNNING or stray_pid(self.directory) is not None
 
     def check(self) -> bool | None:
         """Raise VmFailed when QEMU has ended, or has stopped the guest for an error of the host.
@@ -334,9 +338,8 @@ class Vm:
         token = self._scope.cancellation.shielded(KILL_TIMEOUT_S, f"ending {self.name}")
         if self.is_alive() and self._asked_to_quit(token):
             self._wait_gone(token)
-        if (self._job.directory / "job.json").exists():
-            self._job.end(grace_s=5.0)
-        elif (pid := self._stray_pid()) is not None:
+        self._job.end(grace_s=5.0, cancellation=token)
+        if (pid := stray_pid(self.directory)) is not None:
             os.kill(pid, signal.SIGKILL)
             self._wait_gone(token)
         if self.is_alive():

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from osqual.store.lock import owner_alive
+from osqual.running import owner_alive
 from osqual.store.store import Row, Store
 
 BAD_OUTCOMES = ("fail", "error")
@@ -15,7 +15,7 @@ def run_state(row: Row) -> str:
     """The verdict, or `running`, or `died` when its process is gone without an end."""
     if row["status"] == "ended":
         return str(row["verdict"])
-    return "running" if owner_alive(row["owner"]) else "died"
+    return "died" if owner_alive(row["owner"]) is False else "running"
 
 
 def run_line(row: Row) -> str:

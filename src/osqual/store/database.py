@@ -1,11 +1,19 @@
 """Opening the database: SQLite by default, PostgreSQL by URL; migrated to this version's schema."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import (
+    DatabaseError,
+    IntegrityError,
+    ProgrammingError,
+    SQLAlchemyError,
+    TimeoutError,
+)
 
-from osqual.errors import InvalidInput
+from osqual.errors import InvalidInput, OsqualError, StoreFailed
 from osqual.store.schema import SCHEMA_REVISION
 
 BUSY_TIMEOUT_S = 30
@@ -25,14 +33,17 @@ def open_engine(url: str) -> Engine:
             found = _revision(connection)
             connection.rollback()
             if found != SCHEMA_REVISION:
-                # Alembic takes a second to import; it is needed once per database.
-                from osqual.store.migrate import migrate
-
-                migrate(connection, found, _redacted(engine))
-                connection.commit()
-    except InvalidInput:
+                _migrate(connection, _redacted(engine))
+    except OsqualError:
         raise
-    except (SQLAlchemyError, OSError) as error:
+    except ImportError as error:
+        raise InvalidInput(
+            f"The driver for the store {_redacted_url(url)} is not installed.",
+            details=str(error),
+            resolution="for PostgreSQL: pip install 'osqual[cluster]', and a URL that begins "
+            "with postgresql+psycopg://",
+        ) from error
+    except (SQLAlchemyError, OSError, ValueError) as error:
         raise InvalidInput(
             f"The store cannot be opened: {_redacted_url(url)}",
             details=str(getattr(error, "orig", None) or error),
@@ -40,6 +51,48 @@ def open_engine(url: str) -> Engine:
             "be moved away (its runs are then no longer listed, their directories stay)",
         ) from error
     return engine
+
+
+def _migrate(connection: Connection, name: str) -> None:
+    """Bring the schema up to date: in one transaction, and once, whoever else opens it now."""
+    # Alembic takes a second to import; it is needed once per database.
+    from osqual.store.migrate import migrate
+
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # Python's driver begins none before DDL
+    found = _revision(connection)
+    if found != SCHEMA_REVISION:
+        migrate(connection, found, name)
+    connection.commit()
+
+
+@contextmanager
+def named_errors() -> Iterator[None]:
+    """Whatever the database refuses while it is in use is a named error, with what to do."""
+    try:
+        yield
+    except (IntegrityError, ProgrammingError):
+        raise  # a mistake of osqual's own
+    except (DatabaseError, TimeoutError) as error:
+        words = str(getattr(error, "orig", None) or error)
+        raise StoreFailed(
+            "The store does not do what it was asked.",
+            details=words,
+            resolution=next((todo for part, todo in _TO_DO.items() if part in words), _OTHERWISE),
+        ) from error
+
+
+# What SQLite says -> what to do about it.
+_TO_DO: Mapping[str, str] = {
+    "full": "free space in the state directory, then `osqual resume` or `osqual reap`",
+    "locked": "another program holds the database for long; on a network file system without "
+    "locks use another state directory (OSQUAL_STATE_DIR) or PostgreSQL (OSQUAL_STORE)",
+    "readonly": "make the state directory writable, then `osqual resume` or `osqual reap`",
+    "malformed": "move store.db away: run directories stay, and `osqual reap` ends what they hold",
+    "not a database": "move store.db away: run directories stay, and `osqual reap` ends what "
+    "they hold",
+}
+_OTHERWISE = "look at the words above; then `osqual resume` or `osqual reap`"
 
 
 def sqlite_url(path: Path) -> str:

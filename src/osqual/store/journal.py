@@ -10,8 +10,8 @@ class Journal(Protocol):
     def intend(self, kind: str, name: str, details: Mapping[str, Any]) -> int:
         """Record, before it is created, a resource with a deterministic name; returns its row.
 
-        `kind` is one of: vm, disk, port, network, key, file, job. `details` holds what a later
-        process needs to end it (pid file, directory, …) and no secret.
+        `kind` is one that `parts` has a way to end (see `teardown`). `details` holds what a later
+        process needs for that (path, directory, …) and no secret.
         """
 
     def created(self, row: int, external_id: str, details: Mapping[str, Any]) -> None:
@@ -21,4 +21,7 @@ class Journal(Protocol):
         """Record that nothing of it is left."""
 
     def unended(self) -> Sequence[Mapping[str, Any]]:
-        """Rows that have not ended: `id`, `kind`, `name`, `external_id`, `details`."""
+        """Rows that have not ended: `id`, `kind`, `name`, `external_id`, `details`, `step`."""
+
+    def in_step(self, step: str) -> "Journal":
+        """The same journal, for rows of another step."""

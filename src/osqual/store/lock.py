@@ -1,7 +1,6 @@
 """One orchestrator per state directory: a lock that the kernel drops when its holder dies."""
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,18 +9,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from osqual.errors import InfrastructureError, StateLocked
-from osqual.process import process_start, write_atomic
-
-
-def owner_token() -> str:
-    """This process as `pid:start`, which no later process can be mistaken for."""
-    return f"{os.getpid()}:{process_start(os.getpid())}"
-
-
-def owner_alive(token: str) -> bool:
-    """Whether the process that the token names still runs on this machine."""
-    pid, _, start = token.partition(":")
-    return pid.isdigit() and process_start(int(pid)) == start
+from osqual.process import write_atomic
+from osqual.running import owner_token
 
 
 @contextmanager

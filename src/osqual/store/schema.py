@@ -17,7 +17,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 
 metadata = MetaData()
 
@@ -39,6 +39,7 @@ runs = Table(
     Column("version", String(32), nullable=False),
     Column("started_at", Float, nullable=False),
     Column("ended_at", Float),
+    Column("cancels", Integer, nullable=False, server_default="0"),
     Index("runs_by_configuration", "configuration", "started_at"),
     Index("runs_by_status", "status"),
 )
@@ -53,6 +54,9 @@ steps = Table(
     Column("message", Text, nullable=False),
     Column("started_at", Float),
     Column("ended_at", Float),
+    Column("begun", Integer, nullable=False, server_default="0"),
+    Column("retries", Integer, nullable=False, server_default="0"),
+    Column("found", JSON(none_as_null=True)),
 )
 
 resources = Table(
@@ -69,6 +73,7 @@ resources = Table(
     Column("intended_at", Float, nullable=False),
     Column("expires_at", Float),
     Column("ended_at", Float),
+    Column("step", String(32), nullable=False, server_default=""),
     Index("resources_by_state", "state", "run_id"),
     Index("resources_by_run", "run_id"),
 )

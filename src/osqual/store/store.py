@@ -1,18 +1,20 @@
 """The store: every run, step, resource and result, durable when a call returns."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Table, insert, select, update
+from sqlalchemy import Connection, Engine, Table, delete, insert, select, update
 from sqlalchemy.engine import RowMapping
 
 from osqual.errors import NotFound
+from osqual.failpoints import boundary
 from osqual.model import Judgement, SuiteResult
 from osqual.settings import Settings
-from osqual.store.database import open_engine, sqlite_url
+from osqual.store.database import named_errors, open_engine, sqlite_url
 from osqual.store.schema import resources, results, runs, steps, suites
 
 RUNNING = "running"
@@ -56,7 +58,7 @@ class Store:
         step_names: Sequence[str],
     ) -> None:
         """Write a run and all its steps, before anything is done for it."""
-        with self._engine.begin() as connection:
+        with self._write("begin run") as connection:
             connection.execute(
                 insert(runs).values(
                     id=run_id,
@@ -86,13 +88,42 @@ class Store:
                 ],
             )
 
+    def claim_run(self, run_id: str, *, before: str, owner: str) -> bool:
+        """Take a run over from the process `before`; False when somebody else was faster."""
+        with self._write("claim run") as connection:
+            taken = connection.execute(
+                update(runs)
+                .where((runs.c.id == run_id) & (runs.c.owner == before) & (runs.c.status != ENDED))
+                .values(owner=owner)
+            )
+            return bool(taken.rowcount)
+
+    def ask_to_cancel(self, run_id: str) -> int:
+        """Write that somebody wants the run to stop; how often that was asked for by now."""
+        with self._write("ask to cancel") as connection:
+            where = runs.c.id == run_id
+            connection.execute(update(runs).where(where).values(cancels=runs.c.cancels + 1))
+            return int(connection.execute(select(runs.c.cancels).where(where)).scalar_one())
+
+    def cancels(self, run_id: str) -> int:
+        """How often somebody asked the run to stop."""
+        found = self._rows(select(runs.c.cancels).where(runs.c.id == run_id))
+        return int(found[0]["cancels"]) if found else 0
+
     def note_image(self, run_id: str, recipe_digest: str, image_ids: Mapping[str, str]) -> None:
         """Write which image the run is about."""
-        self._update(runs, runs.c.id == run_id, recipe_digest=recipe_digest, image_ids=image_ids)
+        self._update(
+            "note image",
+            runs,
+            runs.c.id == run_id,
+            recipe_digest=recipe_digest,
+            image_ids=dict(image_ids),
+        )
 
     def end_run(self, run_id: str, judgement: Judgement, exit_code: int) -> None:
         """Write the verdict; the run is over."""
         self._update(
+            "end run",
             runs,
             runs.c.id == run_id,
             status=ENDED,
@@ -103,18 +134,60 @@ class Store:
         )
 
     def begin_step(self, run_id: str, name: str) -> None:
-        """Write that a step is under way."""
-        where = (steps.c.run_id == run_id) & (steps.c.name == name)
-        self._update(steps, where, status=RUNNING, started_at=self._clock())
+        """Write that a step is under way, once more when it was so before."""
+        self._update(
+            f"begin step {name}",
+            steps,
+            (steps.c.run_id == run_id) & (steps.c.name == name),
+            status=RUNNING,
+            started_at=self._clock(),
+            begun=steps.c.begun + 1,
+            found=None,
+        )
 
-    def end_step(self, run_id: str, name: str, status: str, message: str = "") -> None:
-        """Write how a step ended: `done`, `failed` or `skipped`."""
-        where = (steps.c.run_id == run_id) & (steps.c.name == name)
-        self._update(steps, where, status=status, message=message, ended_at=self._clock())
+    def note_retry(self, run_id: str, name: str) -> None:
+        """Count an attempt inside a step that failed and is made again."""
+        self._update(
+            f"note retry in {name}",
+            steps,
+            (steps.c.run_id == run_id) & (steps.c.name == name),
+            retries=steps.c.retries + 1,
+        )
+
+    def end_step(
+        self,
+        run_id: str,
+        name: str,
+        status: str,
+        message: str = "",
+        found: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write how a step ended: `done`, `failed` or `skipped`.
+
+        `found` is what a resumed run needs of it, as JSON; None for a step that did not run.
+        """
+        self._update(
+            f"end step {name}",
+            steps,
+            (steps.c.run_id == run_id) & (steps.c.name == name),
+            status=status,
+            message=message,
+            ended_at=self._clock(),
+            found=None if found is None else dict(found),
+        )
+
+    def forget_steps(self, run_id: str, names: Sequence[str]) -> None:
+        """Make steps pending again: what they made is gone."""
+        where = (steps.c.run_id == run_id) & steps.c.name.in_(list(names))
+        self._update("forget steps", steps, where, status="pending", message="", found=None)
 
     def record_suite(self, run_id: str, suite: SuiteResult) -> None:
-        """Write a suite's end and all its results in one transaction."""
-        with self._engine.begin() as connection:
+        """Write a suite's end and all its results in one transaction; a second time changes it."""
+        with self._write(f"record suite {suite.suite}") as connection:
+            for table, name in ((suites, suites.c.name), (results, results.c.suite)):
+                connection.execute(
+                    delete(table).where((table.c.run_id == run_id) & (name == suite.suite))
+                )
             connection.execute(
                 insert(suites).values(
                     run_id=run_id,
@@ -144,11 +217,19 @@ class Store:
 
     # Reading
 
-    def runs(self, *, configuration: str | None = None, limit: int | None = None) -> list[Row]:
+    def runs(
+        self,
+        *,
+        configuration: str | None = None,
+        unfinished_only: bool = False,
+        limit: int | None = None,
+    ) -> list[Row]:
         """Runs, newest first."""
         query = select(runs).order_by(runs.c.started_at.desc(), runs.c.id.desc())
         if configuration is not None:
             query = query.where(runs.c.configuration == configuration)
+        if unfinished_only:
+            query = query.where(runs.c.status != ENDED)
         return self._rows(query if limit is None else query.limit(limit))
 
     def run(self, name: str) -> Row:
@@ -195,18 +276,28 @@ class Store:
 
     # Resources
 
-    def journal(self, run_id: str) -> "RunJournal":
-        """The journal of one run."""
-        return RunJournal(store=self, run_id=run_id)
+    def journal(self, run_id: str, *, expires_in_s: float | None = None) -> "RunJournal":
+        """The journal of one run; after that time nobody needs its resources any more."""
+        return RunJournal(store=self, run_id=run_id, expires_in_s=expires_in_s)
 
     def keep_resources(self, run_id: str) -> None:
         """Mark a run's open resources as kept on purpose, so that the reaper leaves them."""
         where = (resources.c.run_id == run_id) & (resources.c.state != ENDED)
-        self._update(resources, where, kept=True)
+        self._update("keep resources", resources, where, kept=True)
 
-    def intend_resource(self, run_id: str, kind: str, name: str, details: Row) -> int:
+    def intend_resource(
+        self,
+        run_id: str,
+        kind: str,
+        name: str,
+        details: Row,
+        *,
+        step: str = "",
+        expires_in_s: float | None = None,
+    ) -> int:
         """Write a resource that is about to be created; returns its row."""
-        with self._engine.begin() as connection:
+        now = self._clock()
+        with self._write(f"intend {kind}") as connection:
             done = connection.execute(
                 insert(resources).values(
                     run_id=run_id,
@@ -215,7 +306,9 @@ class Store:
                     state="intended",
                     details=dict(details),
                     kept=False,
-                    intended_at=self._clock(),
+                    intended_at=now,
+                    expires_at=None if expires_in_s is None else now + expires_in_s,
+                    step=step,
                 )
             )
             key = done.inserted_primary_key
@@ -224,7 +317,7 @@ class Store:
 
     def resource_created(self, row: int, external_id: str, details: Row) -> None:
         """Write the id of a resource that now exists."""
-        with self._engine.begin() as connection:
+        with self._write("resource created") as connection:
             old = connection.execute(select(resources.c.details).where(resources.c.id == row))
             merged = {**(old.scalar() or {}), **details}
             connection.execute(
@@ -235,14 +328,23 @@ class Store:
 
     def resource_ended(self, row: int) -> None:
         """Write that nothing of a resource is left."""
-        self._update(resources, resources.c.id == row, state=ENDED, ended_at=self._clock())
+        where = resources.c.id == row
+        self._update("resource ended", resources, where, state=ENDED, ended_at=self._clock())
 
-    def _update(self, table: Table, where: Any, **values: Any) -> None:
-        with self._engine.begin() as connection:
+    # How
+
+    @contextmanager
+    def _write(self, what: str) -> Iterator[Connection]:
+        """One transaction: all of it is on disk when the body has ended, or nothing."""
+        with boundary(f"store: {what}"), named_errors(), self._engine.begin() as connection:
+            yield connection
+
+    def _update(self, what: str, table: Table, where: Any, **values: Any) -> None:
+        with self._write(what) as connection:
             connection.execute(update(table).where(where).values(**values))
 
     def _rows(self, query: Any) -> list[Row]:
-        with self._engine.connect() as connection:
+        with named_errors(), self._engine.connect() as connection:
             found: Sequence[RowMapping] = connection.execute(query).mappings().all()
         return [dict(row) for row in found]
 
@@ -253,10 +355,23 @@ class RunJournal:
 
     store: Store
     run_id: str
+    step: str = ""
+    expires_in_s: float | None = None
+
+    def in_step(self, step: str) -> "RunJournal":
+        """See `Journal.in_step`."""
+        return replace(self, step=step)
 
     def intend(self, kind: str, name: str, details: Row) -> int:
         """See `Journal.intend`."""
-        return self.store.intend_resource(self.run_id, kind, name, details)
+        return self.store.intend_resource(
+            self.run_id,
+            kind,
+            name,
+            details,
+            step=self.step,
+            expires_in_s=self.expires_in_s,
+        )
 
     def created(self, row: int, external_id: str, details: Row) -> None:
         """See `Journal.created`."""

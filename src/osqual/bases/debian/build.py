@@ -7,10 +7,14 @@ import hashlib
 import shlex
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from osqual.bases.cache import BaseCache, digest_file
+from filelock import FileLock, Timeout
+
+from osqual.bases.cache import BaseCache, digest_file, key_name
 from osqual.bases.debian.failure import check_possible, explain_failure
 from osqual.bases.debian.packages import packages
 from osqual.bases.image import BaseImage
@@ -19,6 +23,7 @@ from osqual.bases.reference import DebianReference
 from osqual.errors import OsqualError
 from osqual.process import Job, JobState, find_program
 from osqual.scope import RunScope
+from osqual.teardown import ResourceKind, Row, place_of
 
 DISK_MIB = 2048
 POLL_S = 0.1
@@ -64,8 +69,11 @@ def build_debian(
     find_program("mmdebstrap")
     find_program("qemu-img")
     work = cache.partial(key)
+    lock = cache.lock_path(key_name(key))
+    row = scope.own("base", f"base {reference.text}", directory=str(work), lock=str(lock))
     try:
         job = _left_behind(work) or _start(reference, work, scope)
+        row.created(str(job.pid))
         _wait(job, reference, scope)
         return _import(reference, key, work, cache, scope)
     except OsqualError:
@@ -73,11 +81,44 @@ def build_debian(
         raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
+        row.ended()
+
+
+def _is_being_made(row: Row) -> bool:
+    with _free(row) as free:
+        return free and Job(place_of(row) / "job").state() is JobState.RUNNING
+
+
+def _end_making(row: Row, scope: RunScope) -> None:
+    with _free(row) as free:
+        if free:
+            work = place_of(row)
+            Job(work / "job").end(cancellation=scope.cancellation)
+            shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def _free(row: Row) -> Iterator[bool]:
+    """Whether nobody else makes the same base now: another run may have taken it over."""
+    lock = FileLock(row["details"]["lock"])
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+BASE = ResourceKind(is_there=_is_being_made, end=_end_making)
+"""A base image in the making."""
 
 
 def _left_behind(work: Path) -> Job | None:
     job = Job(work / "job")
-    if (job.directory / "job.json").exists():
+    if job.was_started:
         whole = all((work / name).exists() for name in _RESULTS)
         if job.state() is JobState.RUNNING or (job.exit_status == 0 and whole):
             return job
@@ -86,16 +127,12 @@ def _left_behind(work: Path) -> Job | None:
 
 
 def _wait(job: Job, reference: DebianReference, scope: RunScope) -> None:
-    name = f"base {reference.text}"
-    with scope.resource("job", name, directory=str(job.directory)) as owned:
-        owned.created(str(job.pid))
-        scope.progress(f"making the base image {reference.text} from Debian's mirror")
-        try:
-            _follow(job, reference, scope)
-        finally:
-            if job.state() is JobState.RUNNING:
-                job.end()
-            owned.ended()
+    scope.progress(f"making the base image {reference.text} from Debian's mirror")
+    try:
+        _follow(job, reference, scope)
+    finally:
+        if job.state() is JobState.RUNNING:
+            job.end(cancellation=scope.cancellation.shielded(60.0, "ending mmdebstrap"))
     if job.exit_status != 0:
         raise explain_failure(reference, job)
 
