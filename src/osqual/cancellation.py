@@ -32,15 +32,27 @@ class Cancellation:
         self._deadline = deadline
         self._what = what
         self._clock = clock
+        self._children: list[Cancellation] = []
 
     def cancel(self) -> None:
-        """Ask everything that waits on this token, or on one limited from it, to stop.
+        """Ask everything that waits on this token, or on one made from it, to stop.
 
         Asked a second time, clean-up stops waiting too.
         """
         if self._event.is_set():
             self._abandon.set()
         self._event.set()
+        for child in self._children:
+            child.cancel()
+
+    def child(self) -> "Cancellation":
+        """A token that can be cancelled alone, and is whenever this one is."""
+        child = Cancellation(clock=self._clock, what=self._what)
+        self._children.append(child)
+        for event in (self._event, self._abandon):
+            if event.is_set():
+                child.cancel()
+        return child
 
     @property
     def cancelled(self) -> bool:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from osqual.builders.base import Builder
+from osqual.cancellation import Cancellation
 from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.inputs import ConfigurationInputs
+from osqual.errors import OsqualError
 from osqual.machine import Machine
 from osqual.model import (
     Cluster,
@@ -46,13 +48,46 @@ class RunOptions:
             "cold": self.cold,
         }
 
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "RunOptions":
+        """What `document` wrote. Raises KeyError, ValueError or TypeError for anything else."""
+        return cls(
+            keywords=tuple(document["keywords"]),
+            keep=KeepPolicy(document["keep"]),
+            builder=document["builder"],
+            publish=document["publish"],
+            cold=document["cold"],
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Note:
-    """How a step ended well: what to say, and whether there was nothing to do."""
+    """How a step ended well: what to say, and whether there was nothing to do.
+
+    `found` is JSON: what a later process needs to go on behind this step.
+    """
 
     message: str = ""
     skipped: bool = False
+    found: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Failures:
+    """What went wrong in a run: the first failure decides, later ones are told as well."""
+
+    run: list[OsqualError] = field(default_factory=list)
+    bug: Exception | None = None
+
+    def add(self, error: Exception) -> None:
+        """Keep an error; what nobody expected is kept apart, to be raised when all is cleaned."""
+        if isinstance(error, OsqualError):
+            self.run.append(error)
+        else:
+            self.bug = self.bug or error
+
+    def __bool__(self) -> bool:
+        return bool(self.run) or self.bug is not None
 
 
 @dataclass(kw_only=True)
@@ -65,6 +100,8 @@ class RunContext:
     catalogue: Catalogue
     configuration: Configuration
     options: RunOptions
+    cancellation: Cancellation
+    """The whole run's: `scope` has the step's, which ends with the step's time limit."""
     environ: Mapping[str, str]
     started_at: float = field(default_factory=time.time)
     inputs: ConfigurationInputs | None = None
@@ -76,6 +113,7 @@ class RunContext:
     machines: dict[str, Machine] = field(default_factory=dict)
     node_facts: list[dict[str, str]] = field(default_factory=list)
     suites: list[SuiteResult] = field(default_factory=list)
+    failures: Failures = field(default_factory=Failures)
     unfinished: list[str] = field(default_factory=list)
     step_seconds: dict[str, float] = field(default_factory=dict)
     ended_well: set[str] = field(default_factory=set)
@@ -93,7 +131,8 @@ class RunContext:
     def may_publish(self) -> bool:
         """Whether this run may write published files at all."""
         return (
-            self.options.publish != "none"
+            self.inputs is not None
+            and self.options.publish != "none"
             and self.publish_point is not PublishPoint.NEVER
             and not self.options.keywords
         )

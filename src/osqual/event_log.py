@@ -1,9 +1,11 @@
 """The event log of a run: one JSON object a line, written as it happens and read back later."""
 
 import json
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from osqual.events import Event, EventKind
 
@@ -13,13 +15,30 @@ FILE_NAME = "events.jsonl"
 class EventLog:
     """Appends every event to a file; subscribe it to a bus."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
 
     def __call__(self, event: Event) -> None:
-        """Write one event and flush it, so that another process can follow."""
-        self._stream.write(json.dumps(event_document(event), ensure_ascii=False) + "\n")
-        self._stream.flush()
+        """Write one event; it is with the kernel then, so that another process can follow."""
+        line = json.dumps(event_document(event), ensure_ascii=False) + "\n"
+        os.write(self._descriptor, line.encode(errors="replace"))
+
+
+@contextmanager
+def open_log(directory: Path) -> Iterator[EventLog]:
+    """The log of the run in this directory, continued where an earlier process left it.
+
+    A last line that was cut short is ended, so that it spoils no other.
+    """
+    path = directory / FILE_NAME
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            os.write(descriptor, b"\n")
+        yield EventLog(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def event_document(event: Event) -> dict[str, Any]:

@@ -10,6 +10,7 @@ class EventKind(StrEnum):
     """What an event is about. Renderers may ignore kinds they do not know."""
 
     RUN_STARTED = "run.started"
+    RUN_RESUMED = "run.resumed"
     RUN_ENDED = "run.ended"
     STEP_STARTED = "step.started"
     STEP_ENDED = "step.ended"
@@ -20,6 +21,7 @@ class EventKind(StrEnum):
     TEST = "test"
     """A test ended: `data` holds `suite`, `test_id`, `outcome`, `duration_s`."""
     RETRY = "retry"
+    """Something failed and is tried again: `data` holds `attempt` and `attempts`."""
     WARNING = "warning"
     RESOURCE = "resource"
 
@@ -50,6 +52,13 @@ class EventBus:
         self._subscribers.append(subscriber)
 
     def publish(self, event: Event) -> None:
-        """Hand the event to every subscriber."""
-        for subscriber in self._subscribers:
-            subscriber(event)
+        """Hand the event to every subscriber.
+
+        One that cannot write any more (a closed terminal, a full disk) is left out from then on:
+        what it is told of matters more, above all the clean-up.
+        """
+        for subscriber in tuple(self._subscribers):
+            try:
+                subscriber(event)
+            except OSError:
+                self._subscribers.remove(subscriber)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from osqual import steps
+from osqual import publishing, steps
 from osqual.catalogue.catalogue import Catalogue
 from osqual.context import RunContext, RunOptions, need
 from osqual.events import EventBus, EventKind
@@ -92,6 +92,7 @@ def preview(
             catalogue=catalogue,
             configuration=configuration,
             options=options,
+            cancellation=engine.cancellation,
             environ=engine.environ,
         )
         steps.validate_inputs(context)
@@ -140,5 +141,5 @@ def _publish(context: RunContext) -> str:
             return "nothing: publish_dcos_images_after is never"
         return "nothing: " + ("-k" if context.options.keywords else "--publish none")
     names = context.scope.settings.files.published
-    gate = steps.PASSED_TO_PUBLISH[context.publish_point]
+    gate = publishing.PASSED_TO_PUBLISH[context.publish_point]
     return f"{', '.join(names)}, once '{gate}' has passed ({context.publish_point.value})"

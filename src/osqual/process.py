@@ -235,6 +235,12 @@ def _text(data: bytes | bytearray | None) -> str:
     return (data or b"").decode(errors="replace").replace("\r\n", "\n")
 
 
+def _leads_session(pid: int) -> bool:
+    with suppress(ProcessLookupError):
+        return os.getsid(pid) == pid
+    return False
+
+
 def _end_group(pid: int, signum: int) -> None:
     with suppress(ProcessLookupError):
         os.killpg(pid, signum)
@@ -294,7 +300,12 @@ class Job:
             )
         failpoint(f"amid start {argv[0]}")
         pid = job._child.pid
-        record = {"argv": list(argv), "pid": pid, "start": process_start(pid)}
+        record = {
+            "argv": list(argv),
+            "pid": pid,
+            "start": process_start(pid),
+            "started_at": time.time(),
+        }
         write_atomic(directory / RECORD, json.dumps(record, indent=2) + "\n")
         failpoint(f"after start {argv[0]}")
         return job
@@ -309,6 +320,14 @@ class Job:
         if leader is None:
             raise InfrastructureError(f"There is no job in {self.directory}.")
         return leader[0]
+
+    @property
+    def started_at(self) -> float:
+        """When it was started, in seconds since the epoch; now when that is not known any more."""
+        try:
+            return float(json.loads((self.directory / RECORD).read_text())["started_at"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return time.time()
 
     @property
     def was_started(self) -> bool:
@@ -326,7 +345,7 @@ class Job:
             return int(record["pid"]), record["start"]
         except (OSError, ValueError, KeyError, TypeError):
             pids = (process.pid for process in self._members())
-            found = next((pid for pid in pids if os.getsid(pid) == pid), None)
+            found = next((pid for pid in pids if _leads_session(pid)), None)
             return None if found is None else (found, process_start(found))
 
     def _members(self) -> list[Marked]:
@@ -355,15 +374,20 @@ class Job:
         """Look at the process and at the directory; pids that were used again are not mistaken."""
         if self._child is not None:
             self._child.poll()  # reap our own child, or it stays a zombie that looks alive
-        if self.exit_status is not None:
-            return JobState.EXITED
+        # What is to be believed lost for good must not be seen twice: one look may fall between
+        # the end of the command and its record, or fail for a lack of memory.
+        for looks_left in (1, 0):
+            if self.exit_status is not None:
+                return JobState.EXITED
+            # The shim may have been killed alone: what it ran goes on without it.
+            if self._leader_lives() or self._members():
+                return JobState.RUNNING
+            time.sleep(POLL_S * looks_left)
+        return JobState.LOST
+
+    def _leader_lives(self) -> bool:
         leader = self._leader()
-        if leader is not None and process_start(leader[0]) == leader[1] is not None:
-            return JobState.RUNNING
-        if self.exit_status is not None:
-            return JobState.EXITED
-        # The shim may have been killed alone: what it ran goes on without it.
-        return JobState.RUNNING if self._members() else JobState.LOST
+        return leader is not None and process_start(leader[0]) == leader[1] is not None
 
     def wait(self, cancellation: Cancellation, *, grace_s: float = 30.0) -> int:
         """Wait for the end and return the exit status (-1 when it was lost).
@@ -401,9 +425,8 @@ class Job:
 
     def _signal(self, signum: int) -> None:
         """To the whole group while its leader lives; to each member when only they do."""
-        leader = self._leader()
-        if leader is not None and process_start(leader[0]) == leader[1] is not None:
-            _end_group(leader[0], signum)
+        if self._leader_lives():
+            _end_group(self.pid, signum)
             return
         for process in self._members():
             with suppress(ProcessLookupError):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from osqual.conventions import DCOS_IMAGES, DCOS_IMAGES_LAYOUT, Conventions, FileNames
 from osqual.documents import load_yaml, read_document
@@ -36,6 +36,12 @@ class Directories(_Section):
     state: Path = Field(default_factory=lambda: platformdirs.user_state_path("osqual"))
     cache: Path = Field(default_factory=lambda: platformdirs.user_cache_path("osqual"))
     data: Path = Field(default_factory=lambda: platformdirs.user_data_path("osqual"))
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        """The store keeps paths, which processes started elsewhere must find."""
+        return value.expanduser().absolute()
 
 
 class Qemu(_Section):
@@ -69,6 +75,16 @@ class TimeLimits(_Section):
         """The limit of a step by its name; None for a step that needs none."""
         value = getattr(self, "validate_" if step == "validate" else step, None)
         return None if value is None else float(value)
+
+
+class Retries(_Section):
+    """How often, and after which waits, what failed for infrastructure is tried again."""
+
+    attempts: int = Field(default=3, ge=1, le=20)
+    """How often something is tried in all; 1: never again."""
+    first_wait_s: float = Field(default=2, gt=0)
+    """At most so long before the second attempt; twice that before the third, and so on."""
+    longest_wait_s: float = Field(default=60, gt=0)
 
 
 _Code = Annotated[str, Field(pattern=r"^OSQ[0-9]{0,3}$")]
@@ -115,6 +131,9 @@ class Settings(_Section):
     directories: Directories = Field(default_factory=Directories)
     qemu: Qemu = Qemu()
     time_limits: TimeLimits = TimeLimits()
+    retries: Retries = Retries()
+    expire_after_s: float = Field(default=24 * 3600, gt=0)
+    """After this time nobody needs a run's resources any more, whatever became of the run."""
     lint: Lint = Lint()
     sources: Mapping[str, str] = Field(default_factory=dict, exclude=True)
 

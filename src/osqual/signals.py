@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from osqual.cancellation import Cancellation
@@ -22,12 +22,13 @@ def cancel_on_signals(
     def handle(number: int, _frame: FrameType | None) -> None:
         again = cancellation.cancelled
         cancellation.cancel()
-        announce(
-            "Stopping without waiting for the clean-up; what is left is recorded."
-            if again
-            else f"{signal.Signals(number).name}: ending everything that was started. "
-            "Press Ctrl-C again to stop without waiting."
-        )
+        with suppress(OSError):  # the terminal may be what went away
+            announce(
+                "Stopping without waiting for the clean-up; what is left is recorded."
+                if again
+                else f"{signal.Signals(number).name}: ending everything that was started. "
+                "Press Ctrl-C again to stop without waiting."
+            )
 
     before = {number: signal.signal(number, handle) for number in STOPPING}
     try:

@@ -3,20 +3,18 @@
 A step reads and extends the run's context, and returns a note for the person who watches.
 """
 
-import platform as host
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 
-from osqual import __version__
 from osqual.builders.base import Builder, BuildRequest
 from osqual.builders.images import ImageStore
 from osqual.catalogue.inputs import ConfigurationInputs, load_inputs
+from osqual.cluster_file import CLUSTER_DIRECTORY, cluster_document
 from osqual.context import Note, RunContext, need
 from osqual.errors import CleanupIncomplete, InvalidInput
 from osqual.install import install_product, run_setup_script
 from osqual.machine import Machine
 from osqual.model import (
+    Cluster,
     Image,
     KeepPolicy,
     PublishPoint,
@@ -26,34 +24,36 @@ from osqual.model import (
     Verdict,
 )
 from osqual.parts import Parts
-from osqual.plan.surroundings import Surroundings
 from osqual.platforms.base import Platform, ProvisionRequest
 from osqual.products import load_product
-from osqual.programs import FoundProgram
-from osqual.publish.record import Qualification, record_of
-from osqual.publish.worktree import publish_build, publish_images, publish_record
+from osqual.publishing import digests
+from osqual.retry import retry
 from osqual.scope import RunScope
 from osqual.sockets import socket_directory
 from osqual.suites.base import SuiteRequest
-from osqual.teardown import end_resources
+from osqual.teardown import end_resources, set_aside
 from osqual.verdict import judge
-
-PASSED_TO_PUBLISH: Mapping[PublishPoint, str] = {
-    PublishPoint.PACKER_BUILD: "build",
-    PublishPoint.DCOS_INSTALLATION: "install",
-    PublishPoint.INTEGRATION_TESTS: "judge",
-}
-"""The step that must have ended well before images may be published."""
 
 
 def validate_inputs(context: RunContext) -> Note:
     """Read every input, and refuse what cannot work before anything is started."""
     scope = context.scope
-    inputs = context.inputs = load_inputs(context.catalogue, context.configuration)
+    read_inputs(context)
+    inputs = need(context.inputs)
     for warning in inputs.warnings:
         scope.warn(warning)
+    if context.publish_point is not PublishPoint.NEVER:
+        need(context.builder).validate(build_request(context), scope)
+    need(context.platform).validate(provision_request(context), scope)
+    return Note(message=f"recipe {inputs.recipe.digest[:12]}", found={"inputs": digests(context)})
+
+
+def read_inputs(context: RunContext) -> None:
+    """Read every input and choose the parts that they ask for; nothing outside is looked at."""
+    inputs = context.inputs = load_inputs(context.catalogue, context.configuration)
     dimensions = context.configuration.dimensions
-    context.product = load_product(dimensions["product"], context.catalogue.root, scope.settings)
+    settings = context.scope.settings
+    context.product = load_product(dimensions["product"], context.catalogue.root, settings)
     check_suite_kinds(context.product.suites, context.parts)
     context.builder = choose_builder(
         context.options.builder, inputs.template.builder_type, context.parts
@@ -61,10 +61,6 @@ def validate_inputs(context: RunContext) -> Note:
     context.platform = choose_platform(dimensions["platform"], context.parts)
     if context.publish_point is PublishPoint.NEVER:
         context.image = published_image(inputs, context)
-    else:
-        context.builder.validate(build_request(context), scope)
-    context.platform.validate(provision_request(context), scope)
-    return Note(message=f"recipe {inputs.recipe.digest[:12]}")
 
 
 def build_image(context: RunContext) -> Note:
@@ -75,24 +71,57 @@ def build_image(context: RunContext) -> Note:
     image = context.image = need(context.builder).build(build_request(context), context.scope)
     context.store.note_image(context.scope.run_id, inputs.recipe.digest, image.ids)
     how = "found" if image.reused else "built"
-    return Note(message=f"{how} " + ", ".join(f"{k} {v[:19]}" for k, v in image.ids.items()))
+    return Note(
+        message=f"{how} " + ", ".join(f"{k} {v[:19]}" for k, v in image.ids.items()),
+        found={
+            "ids": dict(image.ids),
+            "file": None if image.file is None else str(image.file),
+            "reused": image.reused,
+            "build_record": image.build_record,
+        },
+    )
 
 
 def provision_cluster(context: RunContext) -> Note:
     """Boot the cluster and reach every node."""
     platform, image = need(context.platform), need(context.image)
-    cluster = context.cluster = platform.provision(provision_request(context), image, context.scope)
+    cluster = retry(
+        lambda: platform.provision(provision_request(context), image, context.scope),
+        "provisioning the cluster",
+        context.scope,
+        before_again=lambda: end_cluster(context),
+    )
+    open_machines(context, cluster)
+    context.node_facts = [
+        node_facts(context.machines[node.name], context.scope) for node in cluster.nodes
+    ]
+    found = {"cluster": cluster_document(cluster), "nodes": context.node_facts}
+    return Note(message=f"{len(cluster.nodes)} nodes", found=found)
+
+
+def open_machines(context: RunContext, cluster: Cluster) -> None:
+    """Have a way to every node of the cluster; nothing is connected yet."""
+    context.cluster = cluster
     for node in cluster.nodes:
         context.machines[node.name] = context.parts.open_machine(
             node,
             cluster.identity,
             socket_directory(context.scope),
-            context.scope.cancellation,
+            context.cancellation,
         )
-    context.node_facts = [
-        node_facts(context.machines[node.name], context.scope) for node in cluster.nodes
-    ]
-    return Note(message=f"{len(cluster.nodes)} nodes")
+
+
+def end_cluster(context: RunContext) -> None:
+    """End the cluster so that another can be made; what it left as evidence is set aside."""
+    scope = context.scope.shielded(
+        context.scope.settings.time_limits.destroy, "ending the cluster to make another"
+    )
+    context.machines.clear()
+    context.cluster = None
+    need(context.platform).destroy(scope)
+    end_resources(scope, context.parts.kinds, steps=("provision", "install", "test"))
+    for name in (CLUSTER_DIRECTORY, "install"):
+        set_aside(scope.directory / name)
 
 
 def install_on_cluster(context: RunContext) -> Note:
@@ -119,11 +148,18 @@ def install_on_cluster(context: RunContext) -> Note:
 
 
 def run_suites(context: RunContext) -> Note:
-    """Run every suite that is not switched off; each one's results are stored as it ends."""
+    """Run every suite that is not switched off; each one's results are stored as it ends.
+
+    Suites that have ended before, in a process that died later, are not run again.
+    """
+    known = {suite.suite for suite in context.suites}
     for suite in need(context.product).suites:
+        if suite.name in known:
+            continue
         result = run_suite(suite, context)
         context.suites.append(result)
         context.store.record_suite(context.scope.run_id, result)
+        context.scope.cancellation.check()
     ran = [suite for suite in context.suites if not suite.skipped]
     return Note(message=f"{sum(len(suite.results) for suite in ran)} tests in {len(ran)} suites")
 
@@ -170,41 +206,14 @@ def judge_results(context: RunContext) -> Note:
         unfinished=context.unfinished,
         partial=bool(context.options.keywords),
     )
-    return Note(message=context.judgement.verdict.value)
-
-
-def publish_due_images(context: RunContext) -> None:
-    """Write the images file and the history once the step that they wait for has ended well."""
-    if not context.may_publish or context.published:
-        return
-    step = PASSED_TO_PUBLISH[context.publish_point]
-    if step not in context.ended_well:
-        return
-    if step == "judge" and need(context.judgement).verdict is not Verdict.QUALIFIED:
-        return
-    files, directory = context.scope.settings.files, context.configuration.directory
-    image = need(context.image)
-    if image.build_record is not None:
-        publish_build(directory / files.history, image.build_record)
-        context.published.append(directory / files.history)
-    publish_images(directory / files.images, image.ids)
-    context.published.append(directory / files.images)
-
-
-def publish_results(context: RunContext) -> Note:
-    """Write the record beside the images that this run published."""
-    if context.options.keywords:
-        return Note(message="-k chose single tests: nothing is published", skipped=True)
-    if context.options.publish == "none":
-        return Note(message="--publish none", skipped=True)
-    publish_due_images(context)
-    if not context.published:
-        point = context.publish_point.value
-        return Note(message=f"nothing: publish_dcos_images_after is {point}", skipped=True)
-    path = context.configuration.directory / context.scope.settings.files.record
-    publish_record(path, record_of(qualification(context)))
-    context.published.append(path)
-    return Note(message=", ".join(sorted(path.name for path in context.published)))
+    return Note(
+        message=context.judgement.verdict.value,
+        found={
+            "verdict": context.judgement.verdict.value,
+            "reasons": list(context.judgement.reasons),
+            "totals": dict(context.judgement.totals),
+        },
+    )
 
 
 def destroy_cluster(context: RunContext) -> Note:
@@ -219,7 +228,9 @@ def destroy_cluster(context: RunContext) -> Note:
         context.kept = True
         run_id = context.scope.run_id
         return Note(
-            message=f"kept: osqual ssh {run_id}, then osqual destroy {run_id}", skipped=True
+            message=f"kept: osqual ssh {run_id}, then osqual destroy {run_id}",
+            skipped=True,
+            found={"kept": True},
         )
     end_everything(context.scope, context.parts)
     return Note()
@@ -334,35 +345,3 @@ def node_facts(machine: Machine, scope: RunScope) -> dict[str, str]:
     kernel, _, os_name = done.stdout.strip().partition("\n")
     node = machine.node
     return {"name": node.name, "role": node.role.value, "kernel": kernel, "os": os_name}
-
-
-def qualification(context: RunContext) -> Qualification:
-    """What the record is made from."""
-    inputs = need(context.inputs)
-    around = Surroundings(catalogue=context.catalogue, settings=context.scope.settings)
-    return Qualification(
-        run_id=context.scope.run_id,
-        configuration=context.configuration,
-        recipe=inputs.recipe,
-        inputs={**inputs.digests, **around.digests(context.configuration)},
-        image=need(context.image),
-        topology=inputs.topology,
-        suites=context.suites,
-        judgement=need(context.judgement),
-        tools=tool_versions(context.parts.inspect_programs()),
-        nodes=context.node_facts,
-        step_seconds=context.step_seconds,
-        started_at=utc(context.started_at),
-        ended_at=utc(time.time()),
-    )
-
-
-def tool_versions(programs: Iterable[FoundProgram]) -> dict[str, str]:
-    """Versions of osqual, Python and the external programs that were found."""
-    found = {item.program.name: item.version for item in programs if item.version}
-    return {"osqual": __version__, "python": host.python_version(), **found}
-
-
-def utc(seconds: float) -> str:
-    """A time as ISO 8601 in UTC, to the second."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -2,26 +2,31 @@
 
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from osqual import __version__, steps
+from osqual.cancel_requests import heed_requests
 from osqual.cancellation import Cancellation
 from osqual.catalogue.catalogue import Catalogue
-from osqual.context import Note, RunContext, RunOptions
+from osqual.context import Failures, Note, RunContext, RunOptions
 from osqual.errors import (
     CleanupIncomplete,
     ExitCode,
+    InfrastructureError,
     Interrupted,
     OsqualError,
     PublishFailed,
+    StoreFailed,
 )
-from osqual.event_log import FILE_NAME as EVENT_LOG
-from osqual.event_log import EventLog
-from osqual.events import EventBus, EventKind, Subscriber
+from osqual.event_log import open_log
+from osqual.events import Event, EventBus, EventKind, Subscriber
 from osqual.model import Configuration, Judgement, Verdict
 from osqual.parts import BUILT_IN, Parts
+from osqual.publishing import publish_due_images, publish_results
 from osqual.running import owner_token
 from osqual.scope import RunScope
 from osqual.settings import Settings
@@ -44,7 +49,7 @@ PIPELINE: tuple[Step, ...] = (
     Step(name="install", action=steps.install_on_cluster),
     Step(name="test", action=steps.run_suites),
     Step(name="judge", action=steps.judge_results, always=True),
-    Step(name="publish", action=steps.publish_results, always=True),
+    Step(name="publish", action=publish_results, always=True),
     Step(name="destroy", action=steps.destroy_cluster, always=True),
 )
 
@@ -79,24 +84,6 @@ class RunResult:
     errors: tuple[OsqualError, ...] = ()
 
 
-@dataclass
-class Failures:
-    """What went wrong in a run: the first failure decides, later ones are told as well."""
-
-    run: list[OsqualError] = field(default_factory=list)
-    bug: Exception | None = None
-
-    def add(self, error: Exception) -> None:
-        """Keep an error; what nobody expected is kept apart, to be raised when all is cleaned."""
-        if isinstance(error, OsqualError):
-            self.run.append(error)
-        else:
-            self.bug = self.bug or error
-
-    def __bool__(self) -> bool:
-        return bool(self.run) or self.bug is not None
-
-
 def qualify(
     catalogue: Catalogue, configuration: Configuration, options: RunOptions, engine: Engine
 ) -> RunResult:
@@ -107,7 +94,14 @@ def qualify(
     """
     run_id = new_run_id()
     directory = engine.settings.directories.state / "runs" / run_id
-    directory.mkdir(parents=True)
+    try:
+        directory.mkdir(parents=True)
+    except OSError as error:
+        raise InfrastructureError(
+            f"The run directory {directory} cannot be made.",
+            details=str(error),
+            resolution="make the state directory writable, free space, or set OSQUAL_STATE_DIR",
+        ) from error
     engine.store.begin_run(
         run_id,
         configuration=configuration.path,
@@ -118,35 +112,68 @@ def qualify(
         version=__version__,
         step_names=[step.name for step in PIPELINE],
     )
-    with (directory / EVENT_LOG).open("a", encoding="utf-8") as log:
-        scope = RunScope(
-            run_id=run_id,
-            directory=directory,
-            settings=engine.settings,
-            journal=engine.store.journal(run_id),
-            bus=EventBus(EventLog(log), *engine.subscribers),
-            cancellation=engine.cancellation,
-        )
-        context = RunContext(
-            scope=scope,
+    with run_context(run_id, directory, catalogue, configuration, options, engine) as context:
+        context.scope.emit(EventKind.RUN_STARTED, configuration.path)
+        return carry_out(context)
+
+
+@contextmanager
+def run_context(
+    run_id: str,
+    directory: Path,
+    catalogue: Catalogue,
+    configuration: Configuration,
+    options: RunOptions,
+    engine: Engine,
+) -> Iterator[RunContext]:
+    """A run's surroundings, with its log open and requests to cancel it heeded."""
+    cancellation = engine.cancellation.child()
+    with open_log(directory) as log, heed_requests(run_id, engine.store, cancellation):
+        scope = scope_for(run_id, directory, engine, EventBus(log, *engine.subscribers))
+        scope.bus.subscribe(lambda event: count_retry(event, engine.store))
+        yield RunContext(
+            scope=replace(scope, cancellation=cancellation),
             store=engine.store,
             parts=engine.parts,
             catalogue=catalogue,
             configuration=configuration,
             options=options,
+            cancellation=cancellation,
             environ=engine.environ,
         )
-        scope.emit(EventKind.RUN_STARTED, configuration.path)
-        failures = run_pipeline(context)
-        result = conclude(context, failures)
-        scope.emit(
-            EventKind.RUN_ENDED,
-            result.judgement.verdict.value,
-            reasons=list(result.judgement.reasons),
-            exit_code=int(result.exit_code),
-        )
-    if failures.bug is not None:
-        raise failures.bug
+
+
+def scope_for(run_id: str, directory: Path, engine: Engine, bus: EventBus) -> RunScope:
+    """A scope of a run under this engine."""
+    expires_in_s = engine.settings.expire_after_s
+    return RunScope(
+        run_id=run_id,
+        directory=directory,
+        settings=engine.settings,
+        journal=engine.store.journal(run_id, expires_in_s=expires_in_s),
+        bus=bus,
+        cancellation=engine.cancellation,
+    )
+
+
+def count_retry(event: Event, store: Store) -> None:
+    """Have the store count what is tried again."""
+    if event.kind is EventKind.RETRY:
+        store.note_retry(event.run_id, event.step)
+
+
+def carry_out(context: RunContext, finished: frozenset[str] = frozenset()) -> RunResult:
+    """Run the steps that have not finished, and say how the run ended. Only a bug raises."""
+    run_pipeline(context, finished)
+    result = conclude(context)
+    context.scope.emit(
+        EventKind.RUN_ENDED,
+        result.judgement.verdict.value,
+        reasons=list(result.judgement.reasons),
+        exit_code=int(result.exit_code),
+    )
+    if context.failures.bug is not None:
+        raise context.failures.bug
     return result
 
 
@@ -156,17 +183,9 @@ def end_resources(run_id: str, directory: Path, engine: Engine) -> int:
     Raises CleanupIncomplete, with what is left, when some of it could not be ended.
     """
     before = len(engine.store.resources(run_id=run_id))
-    scope = RunScope(
-        run_id=run_id,
-        directory=directory,
-        settings=engine.settings,
-        journal=engine.store.journal(run_id),
-        bus=EventBus(*engine.subscribers),
-        cancellation=engine.cancellation.limited(
-            engine.settings.time_limits.destroy, "ending the resources"
-        ),
-        step="destroy",
-    )
+    limit_s = engine.settings.time_limits.destroy
+    scope = scope_for(run_id, directory, engine, EventBus(*engine.subscribers))
+    scope = scope.in_step("destroy").limited(limit_s, "ending the resources")
     steps.end_everything(scope, engine.parts)
     left = engine.store.resources(run_id=run_id)
     if left:
@@ -179,13 +198,16 @@ def new_run_id() -> str:
     return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(2)
 
 
-def run_pipeline(context: RunContext) -> Failures:
-    """Every step in order; after a failure only those that always run."""
-    failures = Failures()
-    base = context.scope
+def run_pipeline(context: RunContext, finished: frozenset[str] = frozenset()) -> None:
+    """Every step that has not finished, in order; after a failure only those that always run."""
+    failures, base = context.failures, context.scope
+    publish_what_is_due(context)
     for step in PIPELINE:
+        if step.name in finished:
+            continue
         if failures and not step.always:
-            context.store.end_step(base.run_id, step.name, "skipped", "an earlier step failed")
+            with kept_going(True, context):
+                context.store.end_step(base.run_id, step.name, "skipped", "an earlier step failed")
             continue
         context.scope = scope_of(step, base)
         try:
@@ -196,13 +218,24 @@ def run_pipeline(context: RunContext) -> Failures:
             context.interrupted = context.interrupted or isinstance(error, Interrupted)
             context.unfinished.append(unfinished_sentence(step, error))
     context.scope = base
-    tell_what_is_left(context, failures)
-    return failures
+    with kept_going(True, context):
+        tell_what_is_left(context)
 
 
-def tell_what_is_left(context: RunContext, failures: Failures) -> None:
+@contextmanager
+def kept_going(wanted: bool, context: RunContext) -> Iterator[None]:
+    """A journal that cannot be written any more must not keep the clean-up from happening."""
+    try:
+        yield
+    except StoreFailed as error:
+        if not wanted:
+            raise
+        context.failures.add(error)
+
+
+def tell_what_is_left(context: RunContext) -> None:
     """Whatever the journal still has open, unless it was kept on purpose, is a failure."""
-    run_id = context.scope.run_id
+    run_id, failures = context.scope.run_id, context.failures
     left = [row for row in context.store.resources(run_id=run_id) if not row["kept"]]
     if left and not any(isinstance(error, CleanupIncomplete) for error in failures.run):
         failures.add(incomplete(run_id, left))
@@ -225,8 +258,8 @@ def publish_what_is_due(context: RunContext) -> None:
     The publish step tries again at the end, and a failure there is the run's.
     """
     try:
-        steps.publish_due_images(context)
-    except PublishFailed as error:
+        publish_due_images(context)
+    except (PublishFailed, StoreFailed) as error:
         context.scope.warn(error.brief)
 
 
@@ -243,23 +276,41 @@ def scope_of(step: Step, base: RunScope) -> RunScope:
 def run_step(step: Step, context: RunContext) -> None:
     """One step, journalled before and after, whatever happens in it."""
     scope, store = context.scope, context.store
-    store.begin_step(scope.run_id, step.name)
+    with kept_going(step.always, context):
+        store.begin_step(scope.run_id, step.name)
     scope.emit(EventKind.STEP_STARTED)
     started = time.monotonic()
-    status, message = "failed", ""
+    status, message, found = "failed", "", dict[str, Any]()
     try:
         if not step.always:
             scope.cancellation.check()
         note = step.action(context)
         status, message = ("skipped" if note.skipped else "done"), note.message
+        found = dict(note.found)
         context.ended_well.add(step.name)
     except Exception as error:
         message = error.brief if isinstance(error, OsqualError) else repr(error)
+        found = failure_document(step, error)
         raise
     finally:
         context.step_seconds[step.name] = time.monotonic() - started
-        store.end_step(scope.run_id, step.name, status, message)
+        with kept_going(step.always or status == "failed", context):
+            store.end_step(scope.run_id, step.name, status, message, found)
         scope.emit(EventKind.STEP_ENDED, message, status=status)
+
+
+def failure_document(step: Step, error: Exception) -> dict[str, Any]:
+    """What a resumed run needs to know of an earlier failure, as JSON."""
+    document = {"unfinished": unfinished_sentence(step, error)}
+    if not isinstance(error, OsqualError):
+        return document
+    return {
+        **document,
+        "details": error.details,
+        "resolution": error.resolution,
+        "exit_code": int(error.exit_code),
+        "interrupted": isinstance(error, Interrupted),
+    }
 
 
 def unfinished_sentence(step: Step, error: Exception) -> str:
@@ -270,15 +321,16 @@ def unfinished_sentence(step: Step, error: Exception) -> str:
     return f"The step '{step.name}' did not end: {brief}"
 
 
-def conclude(context: RunContext, failures: Failures) -> RunResult:
+def conclude(context: RunContext) -> RunResult:
     """Write the end of the run and make its result."""
+    failures = context.failures
     judgement = context.judgement or Judgement(
         verdict=Verdict.INCONCLUSIVE, reasons=tuple(context.unfinished), totals={}
     )
+    run_id, image = context.scope.run_id, context.image
+    with kept_going(True, context):
+        context.store.end_run(run_id, judgement, int(exit_code_of(judgement, failures)))
     exit_code = exit_code_of(judgement, failures)
-    run_id = context.scope.run_id
-    context.store.end_run(run_id, judgement, int(exit_code))
-    image = context.image
     return RunResult(
         run_id=run_id,
         configuration=context.configuration.path,

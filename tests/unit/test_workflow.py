@@ -15,6 +15,7 @@ from osqual.errors import BuildFailed, ExitCode, InvalidInput, ProvisionFailed
 from osqual.events import Event, EventKind
 from osqual.model import KeepPolicy, Outcome, Verdict
 from osqual.preview import preview
+from osqual.published import parse_record
 from osqual.settings import load_settings
 from osqual.store.store import open_store
 from osqual.workflow import Engine, RunResult, end_resources, qualify
@@ -105,6 +106,7 @@ def test_a_good_run_is_qualified_published_and_destroyed(world: World) -> None:
     assert record["images"] == {"local": IMAGE_ID}
     assert record["nodes"][0]["kernel"] == "6.1.0"
     assert record["tools"].keys() == {"osqual", "python", "fake-emulator"}
+    assert parse_record(json.dumps(record), "record").recipe_digest == record["recipe"]["digest"]
     assert set(record["inputs"]) >= {"base", "template", "file:install.sh", "profile", "product"}
 
 

@@ -18,6 +18,7 @@ def destroy(name: str) -> None:
     from osqual.cancellation import Cancellation
     from osqual.errors import UsageError
     from osqual.report.runs import run_state
+    from osqual.resume import close_run
     from osqual.signals import cancel_on_signals
     from osqual.store.lock import orchestrator_lock
     from osqual.store.store import open_store
@@ -29,7 +30,7 @@ def destroy(name: str) -> None:
     if run_state(run) == "running":
         raise UsageError(
             f"The run {run['id']} is still going on.",
-            resolution="stop it with Ctrl-C where it runs; it ends its machines itself",
+            resolution=f"stop it with `osqual cancel {run['id']}`; it ends its machines itself",
         )
     cancellation = Cancellation()
     with (
@@ -39,5 +40,10 @@ def destroy(name: str) -> None:
         engine = Engine(
             settings=settings, store=store, cancellation=cancellation, environ=os.environ
         )
-        ended = end_resources(run["id"], Path(run["directory"]), engine)
+        if run_state(run) == "died":
+            ended = len(store.resources(run_id=run["id"]))
+            reason = "The process of the run died; `osqual destroy` ended what it had."
+            close_run(run, reason, engine, also_kept=True)
+        else:
+            ended = end_resources(run["id"], Path(run["directory"]), engine)
     click.echo(f"{run['id']}: {ended} ended, nothing is left." if ended else "Nothing was left.")

@@ -74,7 +74,7 @@ def run(
     Everything that is started is ended again, however the run goes.
     """
     from osqual.catalogue.catalogue import open_catalogue
-    from osqual.cli.running import preview_all, run_all
+    from osqual.cli.running import Showing, preview_all, run_all
     from osqual.context import RunOptions
     from osqual.model import KeepPolicy
     from osqual.settings import load_settings
@@ -87,6 +87,5 @@ def run(
     )
     if dry_run:
         return preview_all(catalogue, chosen, options, settings, as_json=as_json)
-    return run_all(
-        catalogue, chosen, options, settings, as_json=as_json, verbose=verbose, quiet=quiet
-    )
+    showing = Showing(as_json=as_json, verbose=verbose, quiet=quiet)
+    return run_all(catalogue, chosen, options, settings, showing)

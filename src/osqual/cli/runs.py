@@ -6,11 +6,11 @@ from osqual.cli.common import current_settings, json_option, print_json
 
 
 @click.command()
-@click.argument("name", metavar="[RUN]", required=False)
+@click.argument("words", metavar="[[show] RUN]", nargs=-1)
 @click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True)
 @click.option("--configuration", metavar="LEAF", help="Only runs of this configuration.")
 @json_option
-def runs(name: str | None, *, limit: int, configuration: str | None, as_json: bool) -> None:
+def runs(words: tuple[str, ...], *, limit: int, configuration: str | None, as_json: bool) -> None:
     """List runs, newest first; with RUN, everything that is known of that one.
 
     RUN is a run's id, a part of it that fits no other, or `latest`. Only the store is read, so
@@ -19,6 +19,10 @@ def runs(name: str | None, *, limit: int, configuration: str | None, as_json: bo
     from osqual.report.runs import run_document, run_line, run_lines
     from osqual.store.store import open_store
 
+    words = words[1:] if words[:1] == ("show",) and len(words) > 1 else words
+    if len(words) > 1:
+        raise click.UsageError("Name one run.")
+    name = words[0] if words else None
     store = open_store(current_settings())
     if name is not None:
         document = run_document(store, store.run(name))

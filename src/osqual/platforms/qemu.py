@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from osqual.cluster_file import CLUSTER_DIRECTORY, read_cluster, write_cluster
 from osqual.cluster_file import FILE_NAME as CLUSTER_FILE
-from osqual.cluster_file import read_cluster, write_cluster
 from osqual.errors import InfrastructureError, InvalidInput
 from osqual.machine import known_hosts_line
 from osqual.model import Cluster, Image, Node, SshIdentity
@@ -15,7 +15,6 @@ from osqual.platforms.qemu_capacity import (
     measure_room,
 )
 from osqual.platforms.qemu_layout import (
-    CLUSTER_DIRECTORY,
     PRIVATE_PREFIX,
     NodePlan,
     plan_nodes,

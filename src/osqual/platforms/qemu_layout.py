@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from osqual.cluster_file import CLUSTER_DIRECTORY
 from osqual.errors import InvalidInput
 from osqual.model import Role, Topology
 
-CLUSTER_DIRECTORY = "cluster"
 # Far from what products hand out first: Swarm's overlays start at 10.0.0.0, Kubernetes' networks
 # at 10.96 and 10.244, Docker's bridges are in 172.16/12 and 192.168/16.
 PRIVATE_NETWORK = "10.214.0"

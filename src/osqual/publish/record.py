@@ -26,6 +26,8 @@ class Qualification:
     tools: Mapping[str, str]
     nodes: Sequence[Mapping[str, str]]
     step_seconds: Mapping[str, float]
+    retries: Mapping[str, int]
+    """Step -> how often something in it failed for infrastructure and was tried again."""
     started_at: str
     ended_at: str
 
@@ -39,7 +41,10 @@ def record_of(facts: Qualification) -> dict[str, Any]:
         "verdict": facts.judgement.verdict.value,
         "reasons": list(facts.judgement.reasons),
         "images": dict(sorted(facts.image.ids.items())),
-        "recipe": facts.recipe.digest,
+        "recipe": {
+            "digest": facts.recipe.digest,
+            "inputs": dict(sorted(facts.recipe.inputs.items())),
+        },
         "inputs": dict(sorted(facts.inputs.items())),
         "topology": {
             "masters": facts.topology.masters,
@@ -52,6 +57,7 @@ def record_of(facts: Qualification) -> dict[str, Any]:
         "started_at": facts.started_at,
         "ended_at": facts.ended_at,
         "step_seconds": {name: round(seconds, 1) for name, seconds in facts.step_seconds.items()},
+        **({"retries": dict(facts.retries)} if facts.retries else {}),
         "tools": dict(sorted(facts.tools.items())),
     }
 

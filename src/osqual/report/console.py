@@ -37,6 +37,7 @@ class ConsoleRenderer:
         self._status: Status | None = None
         self._handlers: dict[EventKind, Callable[[Event], None]] = {
             EventKind.RUN_STARTED: self._run_started,
+            EventKind.RUN_RESUMED: self._run_resumed,
             EventKind.STEP_STARTED: self._step_start,
             EventKind.STEP_ENDED: self._step_end,
             EventKind.PROGRESS: self._progress,
@@ -82,6 +83,10 @@ class ConsoleRenderer:
     def _run_started(self, event: Event) -> None:
         self._started = event.time
         self._line(f"[bold]{escape(event.message)}[/]  run {escape(event.run_id)}")
+
+    def _run_resumed(self, event: Event) -> None:
+        self._started = event.time
+        self._line(f"[bold]{escape(event.message)}[/]  run {escape(event.run_id)}, resumed")
 
     def _step_start(self, event: Event) -> None:
         self._step_started = event.time

@@ -25,6 +25,7 @@ class SuiteKind(Protocol):
     def run(self, request: SuiteRequest, scope: RunScope) -> SuiteResult:
         """Run the suite to its end or its time limit.
 
-        A failing test is a result. A suite that died, collected nothing or left no readable report
-        is a SuiteResult with a `problem`; only being interrupted raises.
+        A failing test is a result. A suite that died, was interrupted, collected nothing or left
+        no readable report is a SuiteResult with a `problem` and what it gave until then. One that
+        an earlier process of the run started, and that still runs, is followed to its end.
         """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from osqual.cancellation import Cancellation
-from osqual.errors import InfrastructureError, TimeLimitExceeded
+from osqual.errors import InfrastructureError, Interrupted, TimeLimitExceeded
 from osqual.machine import Machine
 from osqual.model import Cluster, Outcome, TestResult
 from osqual.process import Job, JobState
@@ -31,10 +31,13 @@ class JobEnd:
     exit_status: int | None
     duration_s: float
     over_time: bool = False
+    interrupted: bool = False
 
     @property
     def death(self) -> str:
         """Why a process that did not end by itself did not; empty when it did."""
+        if self.interrupted:
+            return f"it was interrupted after {self.duration_s:.0f} s"
         if self.over_time:
             return f"it was ended after {self.duration_s:.0f} s because its time limit passed"
         if self.exit_status is None:
@@ -54,33 +57,36 @@ def run_job(
     scope: RunScope,
     on_poll: Callable[[], None],
 ) -> JobEnd:
-    """Run the command as a job of the run until it ends or the scope's time limit passes.
+    """Run the command as a job of the run until it ends, is interrupted or over its time limit.
 
-    `on_poll` is called all the while, and once more after the end. When the run is interrupted,
-    the job is ended first and Interrupted is raised.
+    A job that an earlier process of the run started in `directory` is followed instead. `on_poll`
+    is called all the while, and once more after the end. Interrupted or over time, the job is
+    asked to end and waited for: what it has found by then counts.
     """
-    started = time.monotonic()
-    over_time = False
+    over_time = interrupted = False
     with scope.resource("job", name, directory=str(directory)) as owned:
-        job = Job.start(directory, argv, cwd=cwd, env=env)
-        owned.created(str(job.pid))
+        job = Job(directory)
+        if not job.was_started:
+            job = Job.start(directory, argv, cwd=cwd, env=env)
+            owned.created(str(job.pid))
         try:
             while job.state() is JobState.RUNNING:
                 scope.cancellation.sleep(POLL_S)
                 on_poll()
         except TimeLimitExceeded:
             over_time = True
-        except BaseException:
-            job.end(grace_s=GRACE_S)
-            owned.ended()
-            raise
-        job.end(grace_s=GRACE_S)  # also what the command left running when it ended by itself
+        except Interrupted:
+            interrupted = True
+        # Also what the command left running when it ended by itself.
+        patience = scope.cancellation.shielded(GRACE_S + 30.0, f"waiting for {name} to clean up")
+        job.end(grace_s=GRACE_S, cancellation=patience)
     on_poll()
     return JobEnd(
         job=job,
         exit_status=job.exit_status,
-        duration_s=time.monotonic() - started,
+        duration_s=time.time() - job.started_at,
         over_time=over_time,
+        interrupted=interrupted,
     )
 
 

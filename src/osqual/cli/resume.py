@@ -1,0 +1,23 @@
+"""`osqual resume`: go on with runs whose process has died."""
+
+import click
+
+from osqual.cli.common import current_settings, json_option
+
+
+@click.command()
+@click.argument("names", metavar="[RUN]...", nargs=-1)
+@click.option("-v", "--verbose", is_flag=True, help="Show what scripts and tools print.")
+@click.option("-q", "--quiet", is_flag=True, help="Show warnings, failures and step ends only.")
+@json_option
+def resume(names: tuple[str, ...], *, verbose: bool, quiet: bool, as_json: bool) -> int:
+    """Go on with each RUN whose process has died (default: all of this state directory).
+
+    Steps that have ended do not run again. Machines and jobs that still run are taken over; what
+    is gone is made again, or the run ends as inconclusive, with the reason. RUN is a run's id, a
+    part of it that fits no other, or `latest`.
+    """
+    from osqual.cli.running import Showing, resume_all
+
+    showing = Showing(as_json=as_json, verbose=verbose, quiet=quiet)
+    return resume_all(names, current_settings(), showing)

@@ -1,0 +1,115 @@
+"""What a run publishes and when: images behind their gate, and the record of the qualification."""
+
+import platform as host
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from osqual import __version__
+from osqual.context import Note, RunContext, need
+from osqual.model import PublishPoint, Verdict
+from osqual.plan.surroundings import Surroundings
+from osqual.programs import FoundProgram
+from osqual.publish.record import Qualification, record_of
+from osqual.publish.worktree import publish_build, publish_images, publish_record
+
+PASSED_TO_PUBLISH: Mapping[PublishPoint, str] = {
+    PublishPoint.PACKER_BUILD: "build",
+    PublishPoint.DCOS_INSTALLATION: "install",
+    PublishPoint.INTEGRATION_TESTS: "judge",
+}
+"""The step that must have ended well before images may be published."""
+
+
+def publish_due_images(context: RunContext) -> None:
+    """Write the images file and the history once the step that they wait for has ended well."""
+    if not context.may_publish or context.published:
+        return
+    step = PASSED_TO_PUBLISH[context.publish_point]
+    if step not in context.ended_well:
+        return
+    if step == "judge" and need(context.judgement).verdict is not Verdict.QUALIFIED:
+        return
+    files = context.scope.settings.files
+    image = need(context.image)
+    if (build := image.build_record) is not None:
+        publish(context, files.history, lambda path: publish_build(path, build))
+    publish(context, files.images, lambda path: publish_images(path, image.ids))
+
+
+def publish(context: RunContext, name: str, write: Callable[[Path], None]) -> None:
+    """Write a published file, journalled: what a killed process left half-written is removed."""
+    path = context.configuration.directory / name
+    with context.scope.resource("publication", name, path=str(path)) as owned:
+        try:
+            write(path)
+        except BaseException:
+            owned.ended()  # it was not written, and nothing of it is left
+            raise
+    if path not in context.published:
+        context.published.append(path)
+
+
+def publish_results(context: RunContext) -> Note:
+    """Write the record beside the images that this run published."""
+    if context.options.keywords:
+        return Note(message="-k chose single tests: nothing is published", skipped=True)
+    if context.options.publish == "none":
+        return Note(message="--publish none", skipped=True)
+    if context.inputs is None:
+        return Note(message="nothing: the inputs could not be read", skipped=True)
+    publish_due_images(context)
+    if not context.published:
+        point = context.publish_point.value
+        return Note(message=f"nothing: publish_dcos_images_after is {point}", skipped=True)
+    record = record_of(qualification(context))
+    publish(context, context.scope.settings.files.record, lambda path: publish_record(path, record))
+    return Note(
+        message=", ".join(sorted(path.name for path in context.published)),
+        found={"published": [str(path) for path in context.published]},
+    )
+
+
+def digests(context: RunContext) -> dict[str, str]:
+    """Every input of the run by name, as sha256."""
+    around = Surroundings(catalogue=context.catalogue, settings=context.scope.settings)
+    return {**need(context.inputs).digests, **around.digests(context.configuration)}
+
+
+def qualification(context: RunContext) -> Qualification:
+    """What the record is made from."""
+    inputs = need(context.inputs)
+    return Qualification(
+        run_id=context.scope.run_id,
+        configuration=context.configuration,
+        recipe=inputs.recipe,
+        inputs=digests(context),
+        image=need(context.image),
+        topology=inputs.topology,
+        suites=context.suites,
+        judgement=need(context.judgement),
+        tools=tool_versions(context.parts.inspect_programs()),
+        nodes=context.node_facts,
+        step_seconds=context.step_seconds,
+        retries=retries_of(context),
+        started_at=utc(context.started_at),
+        ended_at=utc(time.time()),
+    )
+
+
+def retries_of(context: RunContext) -> dict[str, int]:
+    """How often something was tried again, by step; steps in which nothing was are left out."""
+    rows = context.store.steps(context.scope.run_id)
+    return {row["name"]: row["retries"] for row in rows if row["retries"]}
+
+
+def tool_versions(programs: Iterable[FoundProgram]) -> dict[str, str]:
+    """Versions of osqual, Python and the external programs that were found."""
+    found = {item.program.name: item.version for item in programs if item.version}
+    return {"osqual": __version__, "python": host.python_version(), **found}
+
+
+def utc(seconds: float) -> str:
+    """A time as ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
