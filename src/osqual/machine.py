@@ -22,6 +22,7 @@ from osqual.errors import (
     InfrastructureError,
     OsqualError,
     TimeLimitExceeded,
+    TransientError,
 )
 from osqual.model import Node, SshIdentity
 from osqual.process import Completed, run, tail
@@ -33,7 +34,7 @@ POLL_S = 0.25
 _SSH_FAILED = 255
 
 
-class ConnectionLost(InfrastructureError):
+class ConnectionLost(TransientError):
     """The connection to a node could not be made or broke: says nothing about the command."""
 
 

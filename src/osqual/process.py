@@ -134,7 +134,7 @@ def run(
             )
         except OSError as error:
             raise InfrastructureError(f"Cannot start {argv[0]}: {error}") from error
-    with boundary(f"run {argv[0]}"), child:
+    with boundary(f"run {Path(program).name}"), child:
         output, errors = _finish(child, on_line, token)
     completed = Completed(
         argv=tuple(argv), exit_status=child.returncode, stdout=output, stderr=errors
@@ -287,7 +287,8 @@ class Job:
             raise InfrastructureError(f"A job was already started in {directory}.")
         job = cls(directory)
         marks = {JOB: str(directory.absolute()), OWNER: owner_token()}
-        failpoint(f"before start {argv[0]}")
+        name = Path(program).name
+        failpoint(f"before start {name}")
         with (directory / "stdout").open("wb") as out, (directory / "stderr").open("wb") as err:
             job._child = _Detached(
                 ["/bin/sh", "-c", _SHIM, "osqual-job", str(directory), program, *argv[1:]],
@@ -298,7 +299,7 @@ class Job:
                 stderr=err,
                 start_new_session=True,
             )
-        failpoint(f"amid start {argv[0]}")
+        failpoint(f"amid start {name}")
         pid = job._child.pid
         record = {
             "argv": list(argv),
@@ -307,7 +308,7 @@ class Job:
             "started_at": time.time(),
         }
         write_atomic(directory / RECORD, json.dumps(record, indent=2) + "\n")
-        failpoint(f"after start {argv[0]}")
+        failpoint(f"after start {name}")
         return job
 
     @property

@@ -13,6 +13,7 @@ from osqual.bases.image import BaseImage
 from osqual.bases.inspect import inspect_disk
 from osqual.bases.reference import DownloadReference
 from osqual.errors import InfrastructureError, InvalidInput
+from osqual.events import EventKind
 from osqual.scope import RunScope
 
 ATTEMPTS = 5
@@ -97,7 +98,8 @@ def _fetch(reference: DownloadReference, part: Path, scope: RunScope, pause_s: f
                     resolution="check the network and the URL; what was fetched is kept and "
                     "continued next time",
                 )
-            scope.warn(f"fetching {reference.url} was cut off ({problem}); continuing")
+            words = f"fetching {reference.url} was cut off ({problem}); continuing"
+            scope.emit(EventKind.RETRY, words, attempt=idle + 1, attempts=ATTEMPTS)
             scope.cancellation.sleep(pause_s * 2**idle)
 
 

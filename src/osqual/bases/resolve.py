@@ -13,6 +13,7 @@ from osqual.bases.reference import (
     parse_reference,
 )
 from osqual.errors import InfrastructureError
+from osqual.retry import retry
 from osqual.scope import RunScope
 from osqual.settings import Settings
 
@@ -51,7 +52,8 @@ def _make(
     parsed: DebianReference | DownloadReference, key: str, cache: BaseCache, scope: RunScope
 ) -> BaseImage:
     if isinstance(parsed, DebianReference):
-        return build_debian(parsed, key, cache, scope)
+        what = f"making the base image {parsed.text}"
+        return retry(lambda: build_debian(parsed, key, cache, scope), what, scope)
     # The HTTP client takes half a second to import; most runs download nothing.
     from osqual.bases.download import download
 

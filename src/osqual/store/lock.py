@@ -1,12 +1,13 @@
 """One orchestrator per state directory: a lock that the kernel drops when its holder dies."""
 
+import errno
+import fcntl
 import json
+import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from osqual.errors import InfrastructureError, StateLocked
 from osqual.process import write_atomic
@@ -17,30 +18,51 @@ from osqual.running import owner_token
 def orchestrator_lock(state: Path, purpose: str) -> Iterator[None]:
     """Hold the state directory; StateLocked (exit 75) says who holds it otherwise."""
     holder = state / "holder.json"
+    with ExitStack() as stack:
+        try:
+            state.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(_locked(state / "lock"))
+            facts = {"owner": owner_token(), "since": time.time(), "purpose": purpose}
+            write_atomic(holder, json.dumps(facts) + "\n")
+        except BlockingIOError as error:
+            raise StateLocked(
+                f"Another osqual holds the state directory {state}.",
+                details=_describe(holder),
+                resolution="wait for it, stop it with Ctrl-C, or use another state directory "
+                "(OSQUAL_STATE_DIR) to work beside it",
+            ) from error
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                raise _no_locks(state, error) from error
+            raise InfrastructureError(
+                f"The state directory {state} cannot be used.",
+                details=str(error),
+                resolution="make it writable, free some space, or set OSQUAL_STATE_DIR",
+            ) from error
+        stack.callback(holder.unlink, missing_ok=True)
+        yield
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """flock(2): no library falls back to a file that would stay behind after a crash."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        state.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(state / "lock", timeout=0)
-        lock.acquire()
-    except Timeout as error:
-        raise StateLocked(
-            f"Another osqual holds the state directory {state}.",
-            details=_describe(holder),
-            resolution="wait for it, stop it with Ctrl-C, or use another state directory "
-            "(OSQUAL_STATE_DIR) to work beside it",
-        ) from error
-    except OSError as error:
-        raise InfrastructureError(
-            f"The state directory {state} cannot be used.",
-            details=str(error),
-            resolution="make it writable, free some space, or set OSQUAL_STATE_DIR",
-        ) from error
-    try:
-        facts = {"owner": owner_token(), "since": time.time(), "purpose": purpose}
-        write_atomic(holder, json.dumps(facts) + "\n")
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
-        holder.unlink(missing_ok=True)
-        lock.release()
+        os.close(descriptor)
+
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+def _no_locks(state: Path, error: OSError) -> InfrastructureError:
+    return InfrastructureError(
+        f"The file system of the state directory {state} has no locks.",
+        details=f"{error}\nNetwork file systems may be mounted without them.",
+        resolution="set OSQUAL_STATE_DIR to a directory on a local disk",
+    )
 
 
 def _describe(holder: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, delete, insert, select, update
 from sqlalchemy.engine import RowMapping
 
-from osqual.errors import NotFound
+from osqual.errors import InvalidInput, NotFound
 from osqual.failpoints import boundary
 from osqual.model import Judgement, SuiteResult
 from osqual.settings import Settings
@@ -28,7 +28,14 @@ def open_store(settings: Settings) -> "Store":
     """The store that the settings name; made when it does not exist yet."""
     if settings.store is not None:
         return Store(open_engine(settings.store))
-    settings.directories.state.mkdir(parents=True, exist_ok=True)
+    try:
+        settings.directories.state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(
+            f"The state directory {settings.directories.state} cannot be made.",
+            details=str(error),
+            resolution="set OSQUAL_STATE_DIR to a directory that you may write to",
+        ) from error
     return Store(open_engine(sqlite_url(settings.directories.state / "store.db")))
 
 

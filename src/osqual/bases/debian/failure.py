@@ -9,7 +9,7 @@ from pathlib import Path
 
 from osqual.bases.reference import DebianReference
 from osqual.cancellation import Cancellation
-from osqual.errors import InfrastructureError, InvalidInput, OsqualError
+from osqual.errors import InfrastructureError, InvalidInput, OsqualError, TransientError
 from osqual.process import Job, find_program, run, tail
 
 NEEDED_BYTES = 2_000_000_000
@@ -18,6 +18,8 @@ USER_NAMESPACES = (
     "kernel.apparmor_restrict_unprivileged_userns=0 (those that this kernel knows); or run as "
     "root; or name a finished disk image in base_images.json"
 )
+
+_UNREACHABLE = "The Debian mirror cannot be reached or does not answer as it should."
 
 _CAUSES = (
     (
@@ -49,7 +51,7 @@ _CAUSES = (
             r"50[0234] [A-Z]|Failed to fetch",
             re.IGNORECASE,
         ),
-        "The Debian mirror cannot be reached or does not answer as it should.",
+        _UNREACHABLE,
         "check the network, or name another mirror: qemu.debian_mirror in osqual.yaml or "
         "OSQUAL_DEBIAN_MIRROR",
     ),
@@ -107,7 +109,8 @@ def explain_failure(reference: DebianReference, job: Job) -> OsqualError:
     errors = "\n".join(lines)
     for pattern, brief, resolution in _CAUSES:
         if pattern.search(errors):
-            return InfrastructureError(
+            kind = TransientError if brief is _UNREACHABLE else InfrastructureError
+            return kind(
                 f"{reference.text} could not be made: {brief[0].lower()}{brief[1:]}",
                 details=details,
                 resolution=resolution,
