@@ -134,6 +134,4 @@ AnyOrder.TestCase.settings = settings(
 )
 
 
-@pytest.mark.timeout(1800)
-class TestAnyOrder(AnyOrder.TestCase):  # type: ignore[misc,name-defined]
-    """Run by pytest."""
+TestAnyOrder = pytest.mark.timeout(1800)(AnyOrder.TestCase)
