@@ -22,9 +22,10 @@ MAX_DIRECTORY_BYTES = 60
 def socket_directory(scope: RunScope) -> Path:
     """The run's socket directory, made and journalled (kind `sockets`) when it is not there yet."""
     found = find_socket_directory(scope.directory)
-    if found is not None:
+    if found is not None and _make_private(found.parent):
         found.mkdir(mode=0o700, exist_ok=True)
         return found
+    (scope.directory / LINK_NAME).unlink(missing_ok=True)  # it led nowhere: the host restarted
     path = _private_root() / _short_name(scope.directory)
     row = scope.journal.intend("sockets", LINK_NAME, {"directory": str(path)})
     scope.directory.mkdir(parents=True, exist_ok=True)

@@ -227,8 +227,9 @@ def destroy_cluster(context: RunContext) -> Note:
         context.store.keep_resources(context.scope.run_id)
         context.kept = True
         run_id = context.scope.run_id
+        way_in = f"osqual ssh {run_id}, then " if context.cluster is not None else ""
         return Note(
-            message=f"kept: osqual ssh {run_id}, then osqual destroy {run_id}",
+            message=f"kept: {way_in}osqual destroy {run_id}",
             skipped=True,
             found={"kept": True},
         )

@@ -1,6 +1,8 @@
 import json
 import os
+import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -190,6 +192,19 @@ def test_sockets_are_private_short_and_found_from_the_run_directory(scope: RunSc
     assert not directory.exists()
     assert scope.journal.unended() == []
     remove_socket_directory(scope)
+
+
+def test_sockets_have_a_place_also_after_the_host_restarted(
+    scope: RunScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = tempfile.mkdtemp(prefix="oq-", dir="/tmp")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+    before = socket_directory(scope)
+    shutil.rmtree(runtime)
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    after = socket_directory(scope)
+    assert after.is_dir()
+    assert after != before
 
 
 def test_a_runtime_directory_that_others_can_write_to_is_not_used(
