@@ -29,6 +29,7 @@ from osqual.resume import resume
 from osqual.running import Marked, marked_processes
 from osqual.scope import RunScope
 from osqual.settings import Settings, load_settings
+from osqual.signals import cancel_on_signals
 from osqual.sockets import socket_directory
 from osqual.store.lock import orchestrator_lock
 from osqual.store.store import Store, open_store
@@ -312,9 +313,13 @@ class _Orchestrator:
     def __enter__(self) -> Engine:
         self._lock.__enter__()
         self._store = self._world.store()
-        return self._world.engine(self._store)
+        cancellation = Cancellation()
+        self._signals = cancel_on_signals(cancellation, lambda text: None)
+        self._signals.__enter__()
+        return self._world.engine(self._store, cancellation)
 
     def __exit__(self, *exception: Any) -> None:
+        self._signals.__exit__(None, None, None)
         self._store.close()
         self._lock.__exit__(None, None, None)
 

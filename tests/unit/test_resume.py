@@ -211,6 +211,37 @@ def test_another_process_cancels_through_the_store_and_the_suite_in_progress_is_
     assert "integration" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_everything_and_waits(world: DurableWorld, number: int) -> None:
+    slow_suites(world)
+    pid = start_and_wait_for_suite(world)
+    os.kill(pid, number)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+    assert last_run(world)["verdict"] == "inconclusive"
+    assert world.processes() == []
+    assert open_resources(world) == []
+
+
+def test_a_second_one_stops_waiting_and_records_what_is_left(world: DurableWorld) -> None:
+    script = "trap '' INT TERM\nwhile :; do sleep 0.1; done\n"
+    suite = world.catalogue / "products" / "thing" / "suite.sh"
+    suite.write_text(f'#!/bin/sh\necho "$1" >> "$EXECUTIONS"\n{script}')
+    pid = start_and_wait_for_suite(world)
+    os.kill(pid, signal.SIGINT)
+    time.sleep(0.5)
+    began = time.monotonic()
+    os.kill(pid, signal.SIGINT)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 4
+    assert time.monotonic() - began < 20, "a stubborn suite has two minutes otherwise"
+    assert last_run(world)["exit_code"] == 4
+    left = {row["kind"] for row in open_resources(world)}
+    assert left >= {"job", "vm", "disk", "key"}
+    world.kill_machines()  # or the reaper, polite as ever, would wait for the suite
+    assert in_child(world.reap) == 0
+    assert world.processes() == []
+    assert open_resources(world) == []
+
+
 def test_a_store_that_is_full_does_not_keep_machines_from_being_ended(
     world: DurableWorld,
 ) -> None:
