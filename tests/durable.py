@@ -209,10 +209,12 @@ class DurableWorld:
     """A catalogue with one configuration, and a state directory with an empty store."""
 
     root: Path
+    url: str = ""
+    """The store's; empty for SQLite in the state directory."""
 
     @classmethod
-    def make(cls, root: Path) -> "DurableWorld":
-        world = cls(root)
+    def make(cls, root: Path, url: str = "") -> "DurableWorld":
+        world = cls(root, url)
         world.leaf.mkdir(parents=True)
         (world.leaf / "packer.json").write_text(json.dumps(TEMPLATE))
         (world.leaf / "install.sh").write_text("#!/bin/sh\n")
@@ -230,7 +232,7 @@ class DurableWorld:
     def copy(self, root: Path) -> "DurableWorld":
         """The same elsewhere: quicker than making a store."""
         shutil.copytree(self.root, root)
-        return DurableWorld(root)
+        return DurableWorld(root, self.url)
 
     @property
     def catalogue(self) -> Path:
@@ -247,7 +249,7 @@ class DurableWorld:
     @property
     def environ(self) -> dict[str, str]:
         own = {f"OSQUAL_{name.upper()}_DIR": str(self.root / name) for name in ("state", "cache")}
-        return {**own, "OSQUAL_DATA_DIR": str(self.root / "data")}
+        return {**own, "OSQUAL_DATA_DIR": str(self.root / "data"), "OSQUAL_STORE": self.url}
 
     @property
     def settings(self) -> Settings:

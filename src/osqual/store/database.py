@@ -17,6 +17,9 @@ from osqual.errors import InvalidInput, OsqualError, StoreFailed
 from osqual.store.schema import SCHEMA_REVISION
 
 BUSY_TIMEOUT_S = 30
+CONNECT_TIMEOUT_S = 10
+MIGRATION_LOCK = 7_167_825
+"""A number that only osqual takes for an advisory lock."""
 
 
 def open_engine(url: str) -> Engine:
@@ -26,7 +29,8 @@ def open_engine(url: str) -> Engine:
     reached as named.
     """
     try:
-        engine = create_engine(url, connect_args=_connect_args(url))
+        # A server that was restarted between two transactions goes unnoticed.
+        engine = create_engine(url, connect_args=_connect_args(url), pool_pre_ping=True)
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", _prepare_sqlite)
         with engine.connect() as connection:
@@ -60,6 +64,8 @@ def _migrate(connection: Connection, name: str) -> None:
 
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")  # Python's driver begins none before DDL
+    else:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
     found = _revision(connection)
     if found != SCHEMA_REVISION:
         migrate(connection, found, name)
@@ -101,7 +107,9 @@ def sqlite_url(path: Path) -> str:
 
 
 def _connect_args(url: str) -> dict[str, object]:
-    return {"timeout": BUSY_TIMEOUT_S} if url.startswith("sqlite") else {}
+    if url.startswith("sqlite"):
+        return {"timeout": BUSY_TIMEOUT_S}
+    return {"connect_timeout": CONNECT_TIMEOUT_S} if url.startswith("postgresql") else {}
 
 
 def _prepare_sqlite(connection: object, _record: object) -> None:
