@@ -16,17 +16,16 @@ def printable(text: str) -> str:
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print aligned columns; the header only where somebody reads it (a terminal)."""
-    cells = [[printable(cell) for cell in row] for row in rows]
+    """Print aligned columns below a header; nothing where there is no row."""
+    cells = [
+        row if "".join(row).isprintable() else [printable(cell) for cell in row] for row in rows
+    ]
     if not cells:
         return
-    widths = [max(len(row[i]) for row in [list(header), *cells]) for i in range(len(header))]
-    click.secho(_line([name.upper() for name in header], widths), bold=True)
-    sys.stdout.write("".join(f"{_line(row, widths)}\n" for row in cells))
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    line = "  ".join(f"{{:<{width}}}" for width in widths).format
+    click.secho(line(*(name.upper() for name in header)).rstrip(), bold=True)
+    sys.stdout.write("".join(f"{line(*row).rstrip()}\n" for row in cells))
 
 
 def print_problems(problems: Iterable[InvalidFile], limit: int = 10) -> None:
