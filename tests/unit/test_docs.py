@@ -18,12 +18,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 HOW_TO = sorted(path for path in (ROOT / "docs" / "how-to").glob("*.md") if path.stem != "README")
 # Machines are no matter of a unit test: these are only parsed.
-ELSEWHERE = {"run", "runs", "logs", "ssh", "destroy", "doctor", "cache"} | {
-    "resume",
-    "cancel",
-    "reap",
-    "resources",
-}
+LIFE = {"resume", "cancel", "reap", "resources"}
+ELSEWHERE = {"run", "runs", "logs", "ssh", "destroy", "doctor", "cache"} | LIFE
 
 NEWEST = "centos/7.8/aws/DCOS-2.1.1/docker-19.03.5-ce/selinux_enforcing"
 FINAL = "centos/7.8/aws/DCOS-2.0.1/docker-19.03.5-ce/selinux_enforcing"
