@@ -249,8 +249,8 @@ def test_a_port_that_was_taken_in_the_meantime_is_a_named_error(
         spec = blank_spec(blank, listener.getsockname()[1], tmp_path, settings)
         with pytest.raises(PortTaken, match="port for ssh is already in use"):
             Vm.start(spec, tmp_path / "vm", taken)
-    assert [row["kind"] for row in store.resources(run_id="taken")] == ["file"]
     remove_socket_directory(taken)
+    assert taken.journal.unended() == []
 
 
 def blank_spec(disk: Path, port: int, tmp_path: Path, settings: Settings) -> VmSpec:
