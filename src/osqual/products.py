@@ -12,10 +12,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from osqual.errors import InvalidInput, NotFound
+from osqual.documents import load_yaml, read_document
+from osqual.errors import InvalidFile, InvalidInput, NotFound
 from osqual.model import Cluster, Configuration, Node, Role, Suite
 
 FILE_NAME = "product.yaml"
@@ -302,13 +302,10 @@ def _path_problems(directory: Path, definition: _Definition) -> Iterable[str]:
 
 def _read_yaml(path: Path) -> Any:
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_document(path.parent.resolve(), path.name)
+    except InvalidFile as error:
         raise InvalidInput(f"Cannot read {path}.", details=str(error)) from error
-    try:
-        return yaml.load(text, Loader=yaml.CSafeLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InvalidInput(f"{path} is not valid YAML.", details=str(error)) from error
+    return load_yaml(text, str(path))
 
 
 def _invalid(path: Path, problems: Sequence[str]) -> InvalidInput:

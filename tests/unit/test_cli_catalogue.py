@@ -603,6 +603,24 @@ def put(path: Path, kind: str, secret: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("name", ["osqual.yaml", "mutes.yaml", "products/DCOS/product.yaml"])
+def test_a_hostile_file_for_all_is_named_or_left_alone(
+    osqual: Osqual, tmp_path: Path, kind: str, name: str
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text('{"secret-word": 1}')
+    write(root(), {name: ""})
+    put(root() / name, kind, secret)
+    before = sorted(path.relative_to(root()) for path in root().rglob("*"))
+    for command in ("find", "mutes", "plan", "lint", "derive --set release=9 ** --dry-run"):
+        ran = osqual(*command.split())
+        assert ran.code in (0, 1, 2), ran.err
+        assert ran.code != 2 or name in ran.err
+        assert "secret-word" not in ran.out + ran.err
+    assert sorted(path.relative_to(root()) for path in root().rglob("*")) == before
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
 @pytest.mark.parametrize("name", ["packer.json", "cluster_profile.tfvars", "dcos_images.yaml"])
 def test_one_hostile_file_stops_no_command_about_the_others(
     osqual: Osqual, tmp_path: Path, kind: str, name: str

@@ -134,7 +134,11 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
     assert len(details.splitlines()) >= 4
 
 
-@pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe", b"a: 2024-99-99"])
+@pytest.mark.parametrize(
+    "content",
+    [b"a: [", b"\xff\xfe", b"a: 2024-99-99", b"[" * 100_000, b"#" * 5_000_000],
+    ids=["broken", "no text", "no date", "deep", "large"],
+)
 def test_unreadable_files(tmp_path: Path, content: bytes) -> None:
     (define(tmp_path, "") / "product.yaml").write_bytes(content)
     with pytest.raises(InvalidInput, match=r"product\.yaml"):
