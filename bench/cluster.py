@@ -27,6 +27,7 @@ from osqual.events import EventBus
 from osqual.model import Configuration, Image, Topology
 from osqual.platforms.base import ProvisionRequest
 from osqual.platforms.qemu import QemuPlatform
+from osqual.platforms.qemu_capacity import available_cpus, cpus_per_node
 from osqual.qemu.acceleration import probe
 from osqual.qemu.disk import create_overlay
 from osqual.qemu.ports import reserved_ports
@@ -127,10 +128,17 @@ def bare_argv(image: Path, scope: RunScope, key: Path, port: int) -> list[str]:
     )
     seed = write_seed(directory / "seed", identity)
     qemu = scope.settings.qemu
+    acceleration = probe(scope.settings, scope.cancellation)
+    cpus = cpus_per_node(
+        nodes=NODES,
+        qemu=qemu,
+        accelerator=acceleration.accelerator,
+        host_cpus=available_cpus(),
+    )
     return [
         "qemu-system-x86_64",
-        *probe(scope.settings, scope.cancellation).arguments,
-        *("-m", str(qemu.memory_mb), "-smp", str(qemu.cpus), "-display", "none"),
+        *acceleration.arguments,
+        *("-m", str(qemu.memory_mb), "-smp", str(cpus), "-display", "none"),
         *("-drive", f"file={directory / 'disk.qcow2'},if=virtio,cache=unsafe"),
         *("-drive", f"file={seed.iso},if=virtio,format=raw,readonly=on"),
         *(

@@ -1,6 +1,8 @@
 """Everything that osqual promises about speed on one machine, side by side in one run.
 
-    python bench/local.py [--repeat 3] [--only build,cluster,run,start]
+    python bench/local.py [--repeat 3] [--only build,cluster,run,start] [--bases DIR]
+
+`--bases` names a cache's `bases` directory, to start from base images that are made already.
 
 Prints Markdown tables for the README. Figures are medians; ratios matter, seconds depend on the
 machine. Exit code 1 when a goal was missed.
@@ -20,6 +22,8 @@ from pathlib import Path
 
 import build
 import cluster
+
+from osqual.bases.resolve import resolve_base
 
 ROOT = Path(__file__).parents[1]
 LEAF = "debian/12/qemu/swarm-20.10/docker-20.10"
@@ -67,7 +71,8 @@ def measure_run(work: Path, cache: Path, repeat: int) -> bool:
         "OSQUAL_CACHE_DIR": str(cache),
     }
     argv = [sys.executable, "-m", "osqual", "run", "-C", str(catalogue), LEAF, "--json"]
-    whole, own = [], []
+    whole: list[float] = []
+    own: list[float] = []
     for number in range(repeat + 1):
         began = time.monotonic()
         done = subprocess.run(argv, check=False, env=environ, stdout=subprocess.PIPE, text=True)
@@ -103,10 +108,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--only", default=",".join(PARTS))
+    parser.add_argument("--bases", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="osqual-bench-") as directory:
         work = Path(directory)
         cache = work / "cache"
+        if options.bases:
+            cache.mkdir()
+            (cache / "bases").symlink_to(options.bases.resolve())
 
         def builds() -> bool:
             rows = build.measure_builds(ROOT / "examples" / LEAF, work, repeat=options.repeat)
@@ -115,7 +124,7 @@ def main() -> int:
 
         def clusters() -> bool:
             scope = cluster.make_scope(work, cache)
-            image = cluster.resolve_base(cluster.BASE, relative_to=work, scope=scope).path
+            image = resolve_base(cluster.BASE, relative_to=work, scope=scope).path
             times = cluster.measure_clusters(image, work, cache, repeat=options.repeat)
             print(cluster.table(times) + "\n")
             return times.ratio <= cluster.GOAL
