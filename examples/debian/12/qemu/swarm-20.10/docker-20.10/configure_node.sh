@@ -26,5 +26,3 @@ cat >/etc/docker/daemon.json <<'END'
   "log-opts": { "max-size": "10m", "max-file": "3" }
 }
 END
-
-systemctl enable docker.service
