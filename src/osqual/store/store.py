@@ -19,6 +19,8 @@ from osqual.store.schema import resources, results, runs, steps, suites
 
 RUNNING = "running"
 ENDED = "ended"
+OPEN = ("intended", "created")
+"""States of resources that somebody still has to end."""
 LATEST = "latest"
 
 Row = Mapping[str, Any]
@@ -236,7 +238,7 @@ class Store:
         if configuration is not None:
             query = query.where(runs.c.configuration == configuration)
         if unfinished_only:
-            query = query.where(runs.c.status != ENDED)
+            query = query.where(runs.c.status == RUNNING)  # not "!=": no index would serve it
         return self._rows(query if limit is None else query.limit(limit))
 
     def run(self, name: str) -> Row:
@@ -278,7 +280,7 @@ class Store:
         if run_id is not None:
             query = query.where(resources.c.run_id == run_id)
         if open_only:
-            query = query.where(resources.c.state != ENDED)
+            query = query.where(resources.c.state.in_(OPEN))
         return self._rows(query)
 
     # Resources
