@@ -27,11 +27,12 @@ from osqual.events import EventBus
 from osqual.model import Configuration, Image, Topology
 from osqual.platforms.base import ProvisionRequest
 from osqual.platforms.qemu import QemuPlatform
-from osqual.platforms.qemu_capacity import available_cpus, cpus_per_node
+from osqual.platforms.qemu_capacity import cpus_per_node
 from osqual.qemu.acceleration import probe
 from osqual.qemu.disk import create_overlay
 from osqual.qemu.ports import reserved_ports
 from osqual.qemu.seed import NodeIdentity, write_seed
+from osqual.room import available_cpus
 from osqual.scope import RunScope
 from osqual.settings import Directories, Settings
 from osqual.ssh_keys import make_key_pair

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from osqual.builders.base import BuildRequest
 from osqual.cancellation import Cancellation
 from osqual.catalogue.catalogue import open_catalogue
+from osqual.cli.running import Showing, conduct
 from osqual.cluster_file import write_cluster
 from osqual.context import RunOptions
 from osqual.errors import OsqualError
@@ -24,8 +27,10 @@ from osqual.model import Cluster, Image, Node, SshIdentity, SuiteResult
 from osqual.parts import Parts
 from osqual.platforms.base import ProvisionRequest
 from osqual.process import Completed, Job, JobState, write_atomic
+from osqual.prospects import prospects_of, resumable
 from osqual.reap import find_remains, reap
 from osqual.resume import resume
+from osqual.room import Room
 from osqual.running import Marked, marked_processes
 from osqual.scope import RunScope
 from osqual.settings import Settings, load_settings
@@ -70,6 +75,9 @@ class DurableBuilder:
     def validate(self, request: BuildRequest, scope: RunScope) -> None:
         pass
 
+    def room(self, request: BuildRequest, settings: Settings, cancellation: Cancellation) -> Room:
+        return Room()
+
     def find(self, request: BuildRequest, scope: RunScope) -> Image | None:
         return None
 
@@ -106,6 +114,11 @@ class DurablePlatform:
 
     def validate(self, request: ProvisionRequest, scope: RunScope) -> None:
         pass
+
+    def room(
+        self, request: ProvisionRequest, settings: Settings, cancellation: Cancellation
+    ) -> Room:
+        return Room()
 
     def provision(self, request: ProvisionRequest, image: Image, scope: RunScope) -> Cluster:
         root = scope.directory / "cluster"
@@ -229,6 +242,12 @@ class DurableWorld:
         open_store(world.settings).close()
         return world
 
+    def add_release(self, release: str) -> Path:
+        """Another configuration, which shares the first one's recipe."""
+        leaf = self.catalogue / LEAF.replace("thing-1.0", f"thing-{release}")
+        shutil.copytree(self.leaf, leaf)
+        return leaf
+
     def copy(self, root: Path) -> "DurableWorld":
         """The same elsewhere: quicker than making a store."""
         shutil.copytree(self.root, root)
@@ -274,6 +293,19 @@ class DurableWorld:
             catalogue = open_catalogue(self.catalogue)
             configuration = catalogue.configuration(self.leaf)
             return _code(qualify(catalogue, configuration, RunOptions(**options), engine))
+
+    def run_all(self, jobs: int | None = None) -> int:
+        """As `osqual run '**'` does: side by side."""
+        with self._orchestrator() as engine:
+            catalogue = open_catalogue(self.catalogue)
+            found = prospects_of(catalogue, catalogue.configurations(), RunOptions(), engine)
+            return conduct(found, engine, Console(stderr=True), Showing(), jobs)
+
+    def resume_all(self) -> int:
+        """As `osqual resume` does: side by side."""
+        with self._orchestrator() as engine:
+            found = resumable(engine.store.runs(unfinished_only=True), engine)
+            return conduct(found, engine, Console(stderr=True), Showing(), None)
 
     def resume(self) -> int:
         with self._orchestrator() as engine:

@@ -21,7 +21,9 @@ from osqual.parts import Parts
 from osqual.platforms.base import ProvisionRequest
 from osqual.process import Completed
 from osqual.programs import FoundProgram, Program
+from osqual.room import Room
 from osqual.scope import RunScope
+from osqual.settings import Settings
 from osqual.suites.base import SuiteRequest
 from osqual.teardown import LOCAL_KINDS, ResourceKind, Row, end_resources
 
@@ -39,11 +41,15 @@ class FakeBuilder:
 
     failure: Exception | None = None
     refusal: Exception | None = None
+    takes: Room = field(default_factory=Room)
     built: list[BuildRequest] = field(default_factory=list)
 
     def validate(self, request: BuildRequest, scope: RunScope) -> None:
         if self.refusal is not None:
             raise self.refusal
+
+    def room(self, request: BuildRequest, settings: Settings, cancellation: Cancellation) -> Room:
+        return self.takes
 
     def find(self, request: BuildRequest, scope: RunScope) -> Image | None:
         return None
@@ -72,9 +78,15 @@ class FakePlatform:
     running: set[str] = field(default_factory=set)
     destroyed: int = 0
     on_provision: Any = None
+    takes: Room = field(default_factory=Room)
 
     def validate(self, request: ProvisionRequest, scope: RunScope) -> None:
         pass
+
+    def room(
+        self, request: ProvisionRequest, settings: Settings, cancellation: Cancellation
+    ) -> Room:
+        return self.takes
 
     def provision(self, request: ProvisionRequest, image: Image, scope: RunScope) -> Cluster:
         nodes = []

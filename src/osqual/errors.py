@@ -87,6 +87,10 @@ class TransientError(InfrastructureError):
     """The surroundings failed in a way that often passes by itself: worth another attempt."""
 
 
+class LimitReached(TransientError):
+    """A quota of osqual.yaml is used up by other runs: the run has not begun."""
+
+
 class StoreFailed(InfrastructureError):
     """The journal cannot be read or written: full, locked, broken or out of reach."""
 

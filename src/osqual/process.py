@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -452,7 +453,8 @@ class Job:
 
 def write_atomic(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
     """Write a whole file or nothing: temporary file beside it, flushed, then renamed over it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
+    writer = f"{os.getpid()}-{threading.get_ident()}"  # runs of one process are threads
+    temporary = path.with_name(f".{path.name}.{writer}{TEMPORARY}")
     data = content.encode() if isinstance(content, str) else content
     failpoint(f"before write {path.name}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)

@@ -87,6 +87,16 @@ class Retries(_Section):
     longest_wait_s: float = Field(default=60, gt=0)
 
 
+class Limit(_Section):
+    """A quota: so much may be in use at a time by all runs whose store is the same."""
+
+    at_most: int = Field(ge=1)
+    counts: Literal["runs", "machines"] = "runs"
+    """What is counted: runs, or the machines of their clusters."""
+    paths: tuple[str, ...] = ()
+    """Configurations (globs) that count; without any, all."""
+
+
 _Code = Annotated[str, Field(pattern=r"^OSQ[0-9]{0,3}$")]
 
 
@@ -134,6 +144,8 @@ class Settings(_Section):
     retries: Retries = Retries()
     expire_after_s: float = Field(default=24 * 3600, gt=0)
     """After this time nobody needs a run's resources any more, whatever became of the run."""
+    limits: Mapping[str, Limit] = Field(default_factory=dict)
+    """Quotas by name, such as that of a cloud account. A run begins when all have room for it."""
     lint: Lint = Lint()
     sources: Mapping[str, str] = Field(default_factory=dict, exclude=True)
 

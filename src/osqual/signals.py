@@ -16,7 +16,9 @@ def cancel_on_signals(
 ) -> Iterator[None]:
     """While inside, a stopping signal cancels; a second one abandons the clean-up.
 
-    Handlers only set flags: whoever waits notices. Use on the main thread.
+    Handlers only set flags: whoever waits notices. Use on the main thread. SIGHUP stays ignored
+    where it is (nohup); SIGINT does not: a shell script has its background commands ignore it, and
+    so would every job, which could then not be asked to end.
     """
 
     def handle(number: int, _frame: FrameType | None) -> None:
@@ -30,7 +32,9 @@ def cancel_on_signals(
                 "Press Ctrl-C again to stop without waiting."
             )
 
-    before = {number: signal.signal(number, handle) for number in STOPPING}
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    heard = [number for number in STOPPING if not (ignored and number is signal.SIGHUP)]
+    before = {number: signal.signal(number, handle) for number in heard}
     try:
         yield
     finally:

@@ -173,7 +173,7 @@ def _never(row: Row) -> bool:
 
 
 def _leave(row: Row, scope: RunScope) -> None:
-    """Ports and groups are free once the machines that used them are gone."""
+    """Ports, groups and shares of a limit are free once the machines that used them are gone."""
 
 
 _FILES = ResourceKind(is_there=_path_exists, end=_remove)
@@ -187,6 +187,7 @@ LOCAL_KINDS: Kinds = {
     "file": _FILES,
     "port": ResourceKind(is_there=_never, end=_leave),
     "network": ResourceKind(is_there=_never, end=_leave),
+    "limit": ResourceKind(is_there=_never, end=_leave),
     # Published files are whole and stay; only what an interrupted write left beside them goes.
     "publication": ResourceKind(is_there=_never, end=_remove_temporaries),
 }

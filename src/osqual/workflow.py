@@ -18,6 +18,7 @@ from osqual.errors import (
     ExitCode,
     InfrastructureError,
     Interrupted,
+    LimitReached,
     OsqualError,
     PublishFailed,
     StoreFailed,
@@ -30,6 +31,7 @@ from osqual.publishing import publish_due_images, publish_results
 from osqual.running import owner_token
 from osqual.scope import RunScope
 from osqual.settings import Settings
+from osqual.store.limits import Claim
 from osqual.store.store import Row, Store
 
 
@@ -85,15 +87,43 @@ class RunResult:
 
 
 def qualify(
-    catalogue: Catalogue, configuration: Configuration, options: RunOptions, engine: Engine
+    catalogue: Catalogue,
+    configuration: Configuration,
+    options: RunOptions,
+    engine: Engine,
+    claims: Sequence[Claim] = (),
 ) -> RunResult:
     """Run the whole pipeline for one configuration.
 
     Returns a result however the run ended; everything that was started has been ended by then,
-    unless the result says that it was kept or that clean-up is incomplete. Only a bug raises.
+    unless the result says that it was kept or that clean-up is incomplete. Raises LimitReached,
+    before anything has begun, when there is no room for its claims on limits; else only a bug.
     """
     run_id = new_run_id()
     directory = engine.settings.directories.state / "runs" / run_id
+    make_directory(directory)
+    try:
+        engine.store.begin_run(
+            run_id,
+            configuration=configuration.path,
+            catalogue=catalogue.root,
+            directory=directory,
+            options=options.document(),
+            owner=owner_token(),
+            version=__version__,
+            step_names=[step.name for step in PIPELINE],
+            claims=claims,
+        )
+    except LimitReached:
+        directory.rmdir()
+        raise
+    with run_context(run_id, directory, catalogue, configuration, options, engine) as context:
+        context.scope.emit(EventKind.RUN_STARTED, configuration.path)
+        return carry_out(context)
+
+
+def make_directory(directory: Path) -> None:
+    """The run directory. Raises InfrastructureError."""
     try:
         directory.mkdir(parents=True)
     except OSError as error:
@@ -102,19 +132,6 @@ def qualify(
             details=str(error),
             resolution="make the state directory writable, free space, or set OSQUAL_STATE_DIR",
         ) from error
-    engine.store.begin_run(
-        run_id,
-        configuration=configuration.path,
-        catalogue=catalogue.root,
-        directory=directory,
-        options=options.document(),
-        owner=owner_token(),
-        version=__version__,
-        step_names=[step.name for step in PIPELINE],
-    )
-    with run_context(run_id, directory, catalogue, configuration, options, engine) as context:
-        context.scope.emit(EventKind.RUN_STARTED, configuration.path)
-        return carry_out(context)
 
 
 @contextmanager
@@ -194,8 +211,8 @@ def end_resources(run_id: str, directory: Path, engine: Engine) -> int:
 
 
 def new_run_id() -> str:
-    """A name that sorts by time and does not collide: 20260102-030405-ab12."""
-    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(2)
+    """A name that sorts by time and does not collide: 20260102-030405-ab12cd."""
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(3)
 
 
 def run_pipeline(context: RunContext, finished: frozenset[str] = frozenset()) -> None:

@@ -16,16 +16,11 @@ from osqual.events import EventBus
 from osqual.model import Cluster, Configuration, Image, Node, Role, SshIdentity, Topology
 from osqual.platforms.base import ProvisionRequest
 from osqual.platforms.qemu import QemuPlatform, load_cluster
-from osqual.platforms.qemu_capacity import (
-    NotEnoughRoom,
-    Room,
-    check_room,
-    cpus_per_node,
-    measure_room,
-)
+from osqual.platforms.qemu_capacity import NotEnoughRoom, check_room, cpus_per_node
 from osqual.platforms.qemu_layout import plan_nodes
 from osqual.process import Job
 from osqual.qemu.vm import VmRecord
+from osqual.room import Room, measure_room
 from osqual.running import process_start
 from osqual.scope import RunScope
 from osqual.settings import Directories, Qemu, Settings

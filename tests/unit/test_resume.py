@@ -222,6 +222,35 @@ def test_a_signal_ends_everything_and_waits(world: DurableWorld, number: int) ->
     assert open_resources(world) == []
 
 
+def test_in_the_background_of_a_script_it_can_be_interrupted_all_the_same(
+    world: DurableWorld,
+) -> None:
+    slow_suites(world)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        pid = start_and_wait_for_suite(world)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    os.kill(pid, signal.SIGINT)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+    assert "it was interrupted" in " ".join(last_run(world)["reasons"]), "the suite ignored it"
+    assert world.processes() == []
+
+
+def test_with_nohup_it_goes_on_when_the_terminal_is_closed(world: DurableWorld) -> None:
+    slow_suites(world)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        pid = start_and_wait_for_suite(world)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    os.kill(pid, signal.SIGHUP)
+    time.sleep(1.0)
+    assert os.waitpid(pid, os.WNOHANG) == (0, 0)
+    os.kill(pid, signal.SIGTERM)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+
+
 def test_a_second_one_stops_waiting_and_records_what_is_left(world: DurableWorld) -> None:
     script = "trap '' INT TERM\nwhile :; do sleep 0.1; done\n"
     suite = world.catalogue / "products" / "thing" / "suite.sh"

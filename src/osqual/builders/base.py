@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from osqual.cancellation import Cancellation
 from osqual.model import Configuration, Image, Recipe
+from osqual.room import Room
 from osqual.scope import RunScope
+from osqual.settings import Settings
 from osqual.template import PackerTemplate
 
 
@@ -36,6 +39,9 @@ class Builder(Protocol):
 
     def validate(self, request: BuildRequest, scope: RunScope) -> None:
         """Refuse what cannot be built, before anything is started. Raises InvalidInput."""
+
+    def room(self, request: BuildRequest, settings: Settings, cancellation: Cancellation) -> Room:
+        """What a build takes of this machine."""
 
     def find(self, request: BuildRequest, scope: RunScope) -> Image | None:
         """The image that was built before from the same inputs. Starts and writes nothing."""

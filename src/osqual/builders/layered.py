@@ -25,7 +25,9 @@ from osqual.builders.layers import LAYER, Layer, LayerDraft, LayerStore
 from osqual.builders.locks import wait_for
 from osqual.builders.provisioners import FileProvisioner, Provisioner
 from osqual.builders.provisioning import run_provisioner
+from osqual.builders.room import machine_room
 from osqual.builders.workshop import Workshop
+from osqual.cancellation import Cancellation
 from osqual.errors import (
     BuildFailed,
     CommandFailed,
@@ -40,7 +42,9 @@ from osqual.process import find_program, format_command, tail, write_atomic
 from osqual.qemu.acceleration import probe
 from osqual.qemu.disk import convert, create_overlay
 from osqual.qemu.failure import VmFailed
+from osqual.room import Room
 from osqual.scope import OwnedResource, RunScope
+from osqual.settings import Settings
 from osqual.teardown import LOCAL_KINDS, Kinds, end_resources, set_aside, short_lived
 
 NAME = "layered"
@@ -61,6 +65,10 @@ class LayeredBuilder:
             find_program(program)
         for warning in inputs.warnings:
             scope.warn(warning)
+
+    def room(self, request: BuildRequest, settings: Settings, cancellation: Cancellation) -> Room:
+        """What the machine takes."""
+        return machine_room(request.template, settings, cancellation)
 
     def find(self, request: BuildRequest, scope: RunScope) -> Image | None:
         """The image that was built before from the same inputs. Starts and writes nothing."""

@@ -31,12 +31,16 @@ from osqual.builders.packer_template import (
     local_files,
     qemu_builder,
 )
+from osqual.builders.room import machine_room
+from osqual.cancellation import Cancellation
 from osqual.errors import BuildFailed, InvalidInput
 from osqual.model import Image
 from osqual.process import find_program, write_atomic
 from osqual.qemu.acceleration import probe
 from osqual.qemu.disk import convert
+from osqual.room import Room
 from osqual.scope import RunScope
+from osqual.settings import Settings
 from osqual.teardown import short_lived
 from osqual.template import interpolate, user_variables
 
@@ -67,6 +71,10 @@ class PackerBuilder:
             find_program(program)
         if request.keep_on_failure:
             scope.warn("Packer ends the machine of a failed build; it cannot be kept")
+
+    def room(self, request: BuildRequest, settings: Settings, cancellation: Cancellation) -> Room:
+        """What the machine takes."""
+        return machine_room(request.template, settings, cancellation)
 
     def find(self, request: BuildRequest, scope: RunScope) -> Image | None:
         """The image that was built before from the same inputs. Starts and writes nothing."""

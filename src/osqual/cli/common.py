@@ -19,6 +19,26 @@ catalogue_option = click.option(
     help="A directory inside the catalogue (default: the current one).",
 )
 
+
+def parse_jobs(_context: click.Context, _option: click.Parameter, value: str) -> int | None:
+    """A number of jobs; None for `auto`."""
+    if value == "auto":
+        return None
+    if not value.isdecimal() or int(value) < 1:
+        raise click.BadParameter(f"{value!r} is neither `auto` nor a number from 1")
+    return int(value)
+
+
+jobs_option = click.option(
+    "-j",
+    "--jobs",
+    metavar="N|auto",
+    default="auto",
+    show_default=True,
+    callback=parse_jobs,
+    help="How many runs go on at a time; auto: as many as this machine has room for.",
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 

@@ -2,15 +2,18 @@
 
 import click
 
-from osqual.cli.common import current_settings, json_option
+from osqual.cli.common import current_settings, jobs_option, json_option
 
 
 @click.command()
 @click.argument("names", metavar="[RUN]...", nargs=-1)
+@jobs_option
 @click.option("-v", "--verbose", is_flag=True, help="Show what scripts and tools print.")
 @click.option("-q", "--quiet", is_flag=True, help="Show warnings, failures and step ends only.")
 @json_option
-def resume(names: tuple[str, ...], *, verbose: bool, quiet: bool, as_json: bool) -> int:
+def resume(
+    names: tuple[str, ...], *, jobs: int | None, verbose: bool, quiet: bool, as_json: bool
+) -> int:
     """Go on with each RUN whose process has died (default: all of this state directory).
 
     Steps that have ended do not run again. Machines and jobs that still run are taken over; what
@@ -20,4 +23,4 @@ def resume(names: tuple[str, ...], *, verbose: bool, quiet: bool, as_json: bool)
     from osqual.cli.running import Showing, resume_all
 
     showing = Showing(as_json=as_json, verbose=verbose, quiet=quiet)
-    return resume_all(names, current_settings(), showing)
+    return resume_all(names, current_settings(), showing, jobs)

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import click
 
-from osqual.cli.common import catalogue_option, json_option
+from osqual.cli.common import catalogue_option, jobs_option, json_option
 
 EPILOG = """\b
 Examples:
   osqual run debian/12/qemu/swarm-20.10/docker-20.10 --dry-run
   osqual run debian/12/qemu/swarm-20.10/docker-20.10
   osqual run 'debian/**' --keep on-failure --publish none
+  osqual run 'debian/**' --jobs 4      (four at a time; auto: what fits)
   osqual run LEAF -k test_overlay      (only these tests; never published)
 
 Exit codes: 0 qualified, 1 rejected, 2 wrong input, 3 inconclusive, 4 clean-up
@@ -50,6 +51,7 @@ configurations the highest counts.
     help="Write images, history and record into the catalogue's work tree, or nowhere.",
 )
 @click.option("--cold", is_flag=True, help="Build without layers, from the base image up.")
+@jobs_option
 @click.option("-v", "--verbose", is_flag=True, help="Show what scripts and tools print.")
 @click.option("-q", "--quiet", is_flag=True, help="Show warnings, failures and step ends only.")
 @json_option
@@ -63,6 +65,7 @@ def run(
     builder: str | None,
     publish: str,
     cold: bool,
+    jobs: int | None,
     verbose: bool,
     quiet: bool,
     as_json: bool,
@@ -71,6 +74,8 @@ def run(
     """Qualify configurations: build the image, boot a cluster, install, test, judge, publish.
 
     LEAF is a configuration's directory, a directory above several, or a glob such as 'debian/**'.
+    Several run side by side as far as memory, processors, disk and the limits of osqual.yaml have
+    room; those that share a recipe wait for one build, and one failing never stops the others.
     Everything that is started is ended again, however the run goes.
     """
     from osqual.catalogue.catalogue import open_catalogue
@@ -88,4 +93,4 @@ def run(
     if dry_run:
         return preview_all(catalogue, chosen, options, settings, as_json=as_json)
     showing = Showing(as_json=as_json, verbose=verbose, quiet=quiet)
-    return run_all(catalogue, chosen, options, settings, showing)
+    return run_all(catalogue, chosen, options, settings, showing, jobs)

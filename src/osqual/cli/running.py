@@ -2,10 +2,9 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 
 import click
 from rich.console import Console
@@ -18,16 +17,19 @@ from osqual.context import RunOptions
 from osqual.errors import CleanupIncomplete, ExitCode, OsqualError
 from osqual.model import Configuration
 from osqual.preview import preview
+from osqual.prospects import Prospect, prospects_of, resumable
 from osqual.reap import Remains, find_dead, reap
-from osqual.report.console import ConsoleRenderer
+from osqual.report.many import ManyRenderer
+from osqual.report.one_at_a_time import OneAtATime
 from osqual.report.summary import print_summary, result_document
-from osqual.resume import resume
+from osqual.room import Admission, measure_room
 from osqual.settings import Settings
+from osqual.side_by_side import Ended, Watcher, run_side_by_side
 from osqual.signals import cancel_on_signals
 from osqual.store.database import open_engine
 from osqual.store.lock import orchestrator_lock
 from osqual.store.store import Store, open_store
-from osqual.workflow import Engine, RunResult, qualify
+from osqual.workflow import Engine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,29 +41,25 @@ class Showing:
     quiet: bool = False
 
 
-Job = Callable[[Engine], RunResult]
-
-
 def run_all(
     catalogue: Catalogue,
     configurations: Sequence[Configuration],
     options: RunOptions,
     settings: Settings,
     showing: Showing,
+    jobs: int | None,
 ) -> int:
-    """Qualify each configuration in turn; one failing never stops the others. The exit code.
+    """Qualify each configuration, side by side as far as there is room. The exit code.
 
     What runs of this state directory left whose process has died is ended first.
     """
     with session(settings) as (engine, progress):
         end_dead_runs(engine, progress)
-        jobs = [
-            partial(qualify, catalogue, configuration, options) for configuration in configurations
-        ]
-        return in_turn(jobs, engine, progress, showing)
+        prospects = prospects_of(catalogue, configurations, options, engine)
+        return conduct(prospects, engine, progress, showing, jobs)
 
 
-def resume_all(names: Sequence[str], settings: Settings, showing: Showing) -> int:
+def resume_all(names: Sequence[str], settings: Settings, showing: Showing, jobs: int | None) -> int:
     """Go on with each of these runs, or with all whose process has died. The exit code."""
     with session(settings) as (engine, progress):
         runs = [engine.store.run(name) for name in names]
@@ -70,7 +68,7 @@ def resume_all(names: Sequence[str], settings: Settings, showing: Showing) -> in
         if not runs:
             progress.print("There is no run to resume.")
             return int(ExitCode.OK)
-        return in_turn([partial(resume, run) for run in runs], engine, progress, showing)
+        return conduct(resumable(runs, engine), engine, progress, showing, jobs)
 
 
 @contextmanager
@@ -87,7 +85,10 @@ def session(settings: Settings) -> Iterator[tuple[Engine, Console]]:
         try:
             yield (
                 Engine(
-                    settings=settings, store=store, cancellation=cancellation, environ=os.environ
+                    settings=settings,
+                    store=store,
+                    cancellation=cancellation,
+                    environ=os.environ,
                 ),
                 progress,
             )
@@ -95,32 +96,50 @@ def session(settings: Settings) -> Iterator[tuple[Engine, Console]]:
             store.close()
 
 
-def in_turn(jobs: Sequence[Job], engine: Engine, progress: Console, showing: Showing) -> int:
-    """One run after the other, until a stop is asked for; the worst exit code."""
-    results: list[RunResult] = []
-    worst = ExitCode.OK
-    for job in jobs:
-        if engine.cancellation.cancelled:
-            worst = max(worst, ExitCode.INTERRUPTED)
-            break
-        try:
-            with ConsoleRenderer(
-                progress, verbose=showing.verbose, quiet=showing.quiet
-            ) as renderer:
-                results.append(job(replace(engine, subscribers=(renderer,))))
-        except OsqualError as error:
-            if len(jobs) == 1:
-                raise
-            show_error(error)
-            worst = max(worst, error.exit_code)
-            continue
-        worst = max(worst, results[-1].exit_code)
-        if not showing.as_json:
-            with suppress(OSError):  # the terminal may be gone; the store has it all
-                print_summary(results[-1], Console())
+def conduct(
+    prospects: Sequence[Prospect],
+    engine: Engine,
+    progress: Console,
+    showing: Showing,
+    jobs: int | None,
+) -> int:
+    """Run them all, show how each goes and ends; the worst exit code. `jobs` None: what fits."""
+    at_most = min(len(prospects), jobs or len(prospects))
+    state = engine.settings.directories.state
+    with ExitStack() as stack:
+        watcher: Watcher
+        if at_most == 1:
+            watcher = OneAtATime(progress, verbose=showing.verbose, quiet=showing.quiet)
+        else:
+            watcher = stack.enter_context(ManyRenderer(progress, quiet=showing.quiet))
+        ended = run_side_by_side(
+            prospects,
+            engine,
+            at_most=at_most,
+            admission=Admission(lambda: measure_room(state)),
+            watcher=watcher,
+        )
+    alone = len(prospects) == 1
+    tell(ended, showing, alone=alone)
+    for each in ended:
+        if each.error is not None and (alone or not isinstance(each.error, OsqualError)):
+            raise each.error  # a bug is shown as one, when all is over
+    return int(max(each.exit_code for each in ended))
+
+
+def tell(ended: Sequence[Ended], showing: Showing, *, alone: bool) -> None:
+    """The results, as text or JSON."""
+    ended = sorted(ended, key=lambda each: each.configuration)
+    results = [each.result for each in ended if each.result is not None]
+    for each in ended:
+        if isinstance(each.error, OsqualError) and not alone:
+            show_error(each.error)
     if showing.as_json:
         print_json([result_document(result) for result in results])
-    return int(worst)
+        return
+    with suppress(OSError):  # the terminal may be gone; the store has it all
+        for result in results:
+            print_summary(result, Console())
 
 
 def end_dead_runs(engine: Engine, progress: Console) -> None:

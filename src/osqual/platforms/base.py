@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from osqual.cancellation import Cancellation
 from osqual.model import Cluster, Configuration, Image, Topology
+from osqual.room import Room
 from osqual.scope import RunScope
+from osqual.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +26,11 @@ class Platform(Protocol):
 
     def validate(self, request: ProvisionRequest, scope: RunScope) -> None:
         """Refuse what cannot be provisioned, before an image is built: memory, disk, programs."""
+
+    def room(
+        self, request: ProvisionRequest, settings: Settings, cancellation: Cancellation
+    ) -> Room:
+        """What the cluster takes of this machine, from first plan to last clean-up."""
 
     def provision(self, request: ProvisionRequest, image: Image, scope: RunScope) -> Cluster:
         """Boot every node and return when each answers ssh. Raises ProvisionFailed.

@@ -2,18 +2,14 @@
 
 from pathlib import Path
 
+from osqual.cancellation import Cancellation
 from osqual.cluster_file import CLUSTER_DIRECTORY, read_cluster, write_cluster
 from osqual.cluster_file import FILE_NAME as CLUSTER_FILE
 from osqual.errors import InfrastructureError, InvalidInput
 from osqual.machine import known_hosts_line
 from osqual.model import Cluster, Image, Node, SshIdentity
 from osqual.platforms.base import ProvisionRequest
-from osqual.platforms.qemu_capacity import (
-    available_cpus,
-    check_room,
-    cpus_per_node,
-    measure_room,
-)
+from osqual.platforms.qemu_capacity import check_room, cpus_per_node
 from osqual.platforms.qemu_layout import (
     PRIVATE_PREFIX,
     NodePlan,
@@ -24,10 +20,13 @@ from osqual.process import find_program, write_atomic
 from osqual.qemu.acceleration import Acceleration, probe
 from osqual.qemu.disk import create_overlay
 from osqual.qemu.failure import PortTaken
+from osqual.qemu.footprint import machines_room
 from osqual.qemu.ports import Group, reserved_group, reserved_ports
 from osqual.qemu.seed import NodeIdentity, Seed, StaticNetwork, write_seed
 from osqual.qemu.vm import Disk, SocketNic, UserNic, Vm, VmSpec
+from osqual.room import Room, available_cpus, measure_room
 from osqual.scope import RunScope
+from osqual.settings import Settings
 from osqual.ssh_keys import make_key_pair
 from osqual.teardown import LOCAL_KINDS, end_resources
 
@@ -52,6 +51,16 @@ class QemuPlatform:
         )
         if problem is not None:
             raise problem
+
+    def room(
+        self, request: ProvisionRequest, settings: Settings, cancellation: Cancellation
+    ) -> Room:
+        """What the machines take."""
+        return machines_room(
+            count=request.topology.total,
+            memory_mb=settings.qemu.memory_mb,
+            accelerator=probe(settings, cancellation).accelerator,
+        )
 
     def provision(self, request: ProvisionRequest, image: Image, scope: RunScope) -> Cluster:
         """Boot every node from the image and return when each answers ssh and sees the others."""

@@ -19,6 +19,9 @@ from sqlalchemy import (
 
 SCHEMA_REVISION = "0002"
 
+OPEN_STATES = ("intended", "created")
+"""States of resources that somebody still has to end."""
+
 metadata = MetaData()
 
 runs = Table(

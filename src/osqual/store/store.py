@@ -15,13 +15,14 @@ from osqual.failpoints import boundary
 from osqual.model import Judgement, SuiteResult
 from osqual.settings import Settings
 from osqual.store.database import named_errors, open_engine, sqlite_url
-from osqual.store.schema import resources, results, runs, steps, suites
+from osqual.store.limits import Claim, take
+from osqual.store.schema import OPEN_STATES, resources, results, runs, steps, suites
 
 RUNNING = "running"
 ENDED = "ended"
-OPEN = ("intended", "created")
-"""States of resources that somebody still has to end."""
 LATEST = "latest"
+HISTORY = 9
+"""How many of the last runs tell how long a step takes."""
 
 Row = Mapping[str, Any]
 
@@ -65,8 +66,12 @@ class Store:
         owner: str,
         version: str,
         step_names: Sequence[str],
+        claims: Sequence[Claim] = (),
     ) -> None:
-        """Write a run and all its steps, before anything is done for it."""
+        """Write a run and all its steps, before anything is done for it.
+
+        Raises LimitReached, and nothing is written, when a limit has no room for its claims.
+        """
         with self._write("begin run") as connection:
             connection.execute(
                 insert(runs).values(
@@ -96,6 +101,7 @@ class Store:
                     for position, name in enumerate(step_names)
                 ],
             )
+            take(connection, run_id, claims, self._clock())
 
     def claim_run(self, run_id: str, *, before: str, owner: str) -> bool:
         """Take a run over from the process `before`; False when somebody else was faster."""
@@ -266,6 +272,19 @@ class Store:
         """A run's steps in order."""
         return self._rows(select(steps).where(steps.c.run_id == run_id).order_by(steps.c.position))
 
+    def step_seconds(self, configuration: str | None = None) -> dict[str, list[float]]:
+        """How long each step took that ended well in the last runs, of one or of whichever."""
+        last = select(runs.c.id).where(runs.c.verdict.is_not(None))
+        if configuration is not None:
+            last = last.where(runs.c.configuration == configuration)
+        last = last.order_by(runs.c.started_at.desc()).limit(HISTORY)
+        took = (steps.c.ended_at - steps.c.started_at).label("took")
+        ended = steps.c.run_id.in_(last.scalar_subquery()) & (steps.c.status == "done")
+        found: dict[str, list[float]] = {}
+        for row in self._rows(select(steps.c.name, took).where(ended)):
+            found.setdefault(row["name"], []).append(float(row["took"]))
+        return found
+
     def suites(self, run_id: str) -> list[Row]:
         """A run's suites by name."""
         return self._rows(select(suites).where(suites.c.run_id == run_id).order_by(suites.c.name))
@@ -280,7 +299,7 @@ class Store:
         if run_id is not None:
             query = query.where(resources.c.run_id == run_id)
         if open_only:
-            query = query.where(resources.c.state.in_(OPEN))
+            query = query.where(resources.c.state.in_(OPEN_STATES))
         return self._rows(query)
 
     # Resources
