@@ -119,13 +119,15 @@ class Bench:
     leaf: Path
     root: Path
     cache: Path
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """In every script, so that layers of an earlier session are not taken for this one's."""
 
     def template(self, *provisioners: Mapping[str, Any], **builder: Any) -> None:
         document = {"builders": [{**BUILDER, **builder}], "provisioners": list(provisioners)}
         (self.leaf / "packer.json").write_text(json.dumps(document))
 
     def script(self, name: str, text: str) -> dict[str, str]:
-        (self.leaf / name).write_text(f"#!/bin/sh -e\n{text}\n")
+        (self.leaf / name).write_text(f"#!/bin/sh -e\n# {self.token}\n{text}\n")
         return {"type": "shell", "script": name}
 
     def build(
@@ -254,7 +256,6 @@ def write_packages(bench: Bench, last: str) -> None:
 
 
 @pytest.mark.packer
-@pytest.mark.unproven
 def test_every_way_to_build_gives_the_same_files(bench: Bench, tmp_path: Path) -> None:
     final = "echo last > /opt/demo/last; systemctl is-system-running --wait > /dev/null || :"
     write_packages(bench, "echo earlier > /opt/demo/last")
@@ -333,7 +334,7 @@ def test_a_valid_exit_code_a_retry_and_a_secret(bench: Bench) -> None:
         "sensitive-variables": ["password"],
         "builders": [BUILDER],
         "provisioners": [
-            {"type": "shell", "inline": ["exit 9"], "valid_exit_codes": [0, 9]},
+            {"type": "shell", "inline": [f"exit 9 # {bench.token}"], "valid_exit_codes": [0, 9]},
             {
                 "type": "shell",
                 "inline": [
@@ -361,7 +362,6 @@ def test_a_script_that_hangs_is_ended_at_its_timeout(bench: Bench) -> None:
     attempt.assert_nothing_left()
 
 
-@pytest.mark.unproven
 def test_a_script_that_restarts_the_machine(bench: Bench) -> None:
     restart = bench.script("restart.sh", "systemctl reboot; sleep 60")
     bench.template(restart)
@@ -405,7 +405,6 @@ def test_an_interrupt_leaves_nothing_but_whole_layers(bench: Bench) -> None:
     assert "continuing from memory after 1 of 2" in bench.build().messages
 
 
-@pytest.mark.unproven
 def test_the_machine_of_a_failed_build_is_kept_when_asked(bench: Bench) -> None:
     bench.template(bench.script("bad.sh", "echo kept > /root/kept; exit 1"))
     attempt = bench.build(keep_on_failure=True)
@@ -441,7 +440,6 @@ def test_a_layer_that_cannot_be_used_is_made_again(bench: Bench) -> None:
     attempt.assert_nothing_left()
 
 
-@pytest.mark.unproven
 def test_two_builds_of_one_image_share_one_machine(bench: Bench) -> None:
     bench.template(bench.script("once.sh", "echo once"))
     attempts: list[Attempt] = []
@@ -456,7 +454,6 @@ def test_two_builds_of_one_image_share_one_machine(bench: Bench) -> None:
 
 
 @pytest.mark.packer
-@pytest.mark.unproven
 def test_what_packer_refuses_is_shown_in_its_words(bench: Bench) -> None:
     bench.template(bench.script("a.sh", "echo a"), boot_wait="soon")
     attempt = bench.build(builder=PackerBuilder())
@@ -466,7 +463,6 @@ def test_what_packer_refuses_is_shown_in_its_words(bench: Bench) -> None:
 
 
 @pytest.mark.packer
-@pytest.mark.unproven
 def test_an_interrupted_packer_ends_its_machine(bench: Bench) -> None:
     bench.template(bench.script("a.sh", "echo a"))
 

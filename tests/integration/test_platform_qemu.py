@@ -174,7 +174,6 @@ def test_a_node_with_another_host_key_is_not_talked_to(
         impostor.run(["true"], timeout_s=300)
 
 
-@pytest.mark.unproven
 def test_a_node_restarts_and_comes_back(cluster: Cluster, scope: RunScope) -> None:
     agent = machine(cluster.nodes[1], cluster, scope)
     agent.run(["touch", "/home/admin/kept"])
