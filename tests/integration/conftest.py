@@ -1,5 +1,6 @@
 """One workshop for all slow tests: shared caches, a catalogue in git, and the real program."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "packer": ("packer",),
     "postgres": ("initdb", "pg_ctl"),
 }
-RUN_LIMIT_S = 1500
+RUN_LIMIT_S = 2300
 
 
 @pytest.fixture(autouse=True)
@@ -42,9 +44,13 @@ def _programs(request: pytest.FixtureRequest) -> None:
 
 @dataclass(frozen=True)
 class Workshop:
-    """Directories that every slow test shares, and the program run in them."""
+    """Directories that slow tests share, and the program run in them.
+
+    The cache serves every worker of a session; the rest is this worker's own.
+    """
 
     root: Path
+    cache: Path
     runtime: Path
 
     @property
@@ -64,9 +70,12 @@ class Workshop:
         return self.root / "state"
 
     def environ(self, **extra: str) -> dict[str, str]:
-        own = {f"OSQUAL_{name.upper()}_DIR": str(self.root / name) for name in ("state", "cache")}
-        own["OSQUAL_DATA_DIR"] = str(self.root / "data")
-        own["XDG_RUNTIME_DIR"] = str(self.runtime)
+        own = {
+            "OSQUAL_STATE_DIR": str(self.state),
+            "OSQUAL_CACHE_DIR": str(self.cache),
+            "OSQUAL_DATA_DIR": str(self.root / "data"),
+            "XDG_RUNTIME_DIR": str(self.runtime),
+        }
         return {**os.environ, **own, "COLUMNS": "120", **extra}
 
     def start(self, *arguments: str, **extra: str) -> "subprocess.Popen[str]":
@@ -156,21 +165,38 @@ def wait_until(condition: Any, *, limit_s: float, what: str) -> None:
         time.sleep(0.2)
 
 
+@contextmanager
+def shared_directory() -> Iterator[Path]:
+    """One for all workers of this session, gone with the last of them.
+
+    OSQUAL_TEST_DIR names one to keep between sessions while developing.
+    """
+    if kept := os.environ.get("OSQUAL_TEST_DIR"):
+        yield Path(kept)
+        return
+    session = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    root = Path(tempfile.gettempdir()) / f"osqual-test-{session}"
+    root.mkdir(mode=0o700, exist_ok=True)
+    with (root / "users").open("w") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        yield root
+        with suppress(BlockingIOError):  # others still use it
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(root, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def workshop() -> Iterator[Workshop]:
-    """Fresh, unless OSQUAL_TEST_DIR names one to keep between sessions while developing."""
-    kept = os.environ.get("OSQUAL_TEST_DIR")
-    root = Path(kept or tempfile.mkdtemp(prefix="osqual-test-"))
-    runtime = Path(tempfile.mkdtemp(prefix="oq-"))
-    found = Workshop(root, runtime)
-    shutil.rmtree(found.catalogue, ignore_errors=True)
-    shutil.copytree(ROOT / "examples", found.catalogue)
-    shutil.copytree(Path(__file__).with_name("tiny"), found.catalogue, dirs_exist_ok=True)
-    found.git("init", "-q")
-    found.git("clean", "-qfdX")
-    found.git("add", "-A")
-    found.git("commit", "-qm", "catalogue: start")
-    yield found
-    shutil.rmtree(runtime, ignore_errors=True)
-    if not kept:
-        shutil.rmtree(root, ignore_errors=True)
+    with shared_directory() as shared:
+        root = shared / os.environ.get("PYTEST_XDIST_WORKER", "alone")
+        runtime = Path(tempfile.mkdtemp(prefix="oq-"))
+        found = Workshop(root, shared / "cache", runtime)
+        shutil.rmtree(found.catalogue, ignore_errors=True)
+        shutil.copytree(ROOT / "examples", found.catalogue)
+        shutil.copytree(Path(__file__).with_name("tiny"), found.catalogue, dirs_exist_ok=True)
+        found.git("init", "-q")
+        found.git("clean", "-qfdX")
+        found.git("add", "-A")
+        found.git("commit", "-qm", "catalogue: start")
+        yield found
+        shutil.rmtree(runtime, ignore_errors=True)

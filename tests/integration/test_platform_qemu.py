@@ -62,7 +62,7 @@ QemuPlatform().destroy(
 def settings(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     state = tmp_path_factory.mktemp("state")
     return Settings(
-        directories=Directories(state=state, cache=workshop.root / "cache", data=state / "data"),
+        directories=Directories(state=state, cache=workshop.cache, data=state / "data"),
         qemu=Qemu(memory_mb=512, boot_timeout_s=1800),
     )
 

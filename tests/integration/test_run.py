@@ -15,7 +15,7 @@ import pytest
 
 from tests.integration.conftest import LEAF, TINY, Workshop, wait_until
 
-pytestmark = [pytest.mark.qemu, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.qemu, pytest.mark.timeout(2700)]
 
 PUBLISHED = {"qualification.json", "packer_build_history.json", "dcos_images.yaml"}
 ONE_NODE = 'num_of_masters = "1"\nnum_of_private_agents = "0"\nnum_of_public_agents = "0"\n'

@@ -5,8 +5,12 @@ cd /tmp/osqual
 for name in seed grow resolv; do install -D -m 0755 "osqual-$name" "/usr/lib/osqual/$name"; done
 install -m 0644 ./*.service ./*.path /etc/systemd/system/
 systemctl enable osqual-grow.service osqual-resolv.path systemd-networkd.service
-# A system that has cloud-init takes its identity from that.
-[ -e /usr/bin/cloud-init ] || systemctl enable osqual-seed.service
+# A system that has cloud-init takes its identity from that. It would set a language that is not there.
+if [ -e /usr/bin/cloud-init ]; then
+    echo 'locale: false' > /etc/cloud/cloud.cfg.d/10_no_locale.cfg
+else
+    systemctl enable osqual-seed.service
+fi
 
 # Timers that would hold dpkg's lock or use the processor while a product is tested.
 systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
