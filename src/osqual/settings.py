@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from osqual.conventions import DCOS_IMAGES, DCOS_IMAGES_LAYOUT, Conventions, FileNames
 from osqual.documents import load_yaml, read_document
@@ -23,6 +23,9 @@ ENVIRONMENT: Mapping[str, str] = {
     "OSQUAL_STORE": "store",
     "OSQUAL_ACCELERATION": "qemu.acceleration",
     "OSQUAL_DEBIAN_MIRROR": "qemu.debian_mirror",
+    "OSQUAL_TERRAFORM": "terraform.program",
+    "OSQUAL_AWS_SSH_CONFIG": "aws.ssh_config",
+    "OSQUAL_AWS_OPERATOR_CIDR": "aws.operator_cidr",
 }
 
 
@@ -58,6 +61,58 @@ class Qemu(_Section):
     """How the layered builder continues after an edit: from memory, from disk, or never."""
     debian_mirror: str | None = None
     """Mirror for `debian:SUITE` bases; None leaves the choice to mmdebstrap."""
+
+
+class Terraform(_Section):
+    """How clusters are made where the platform is a cloud."""
+
+    program: str = "terraform"
+    """`terraform`, `tofu` or a path. A `.terraform-version` in the catalogue is honoured."""
+    version: str | None = None
+    """A version or a range; None leaves it to `.terraform-version` and to the product."""
+    module: str | None = None
+    """`aws-cluster`, ./path or a source as Terraform knows it; None: the product's, or built in."""
+    variables: Mapping[str, Any] = Field(default_factory=dict)
+    """Added to every cluster profile; the profile wins."""
+    lock_timeout_s: int = Field(default=300, ge=0)
+
+
+class VendorImages(_Section):
+    """Where the newest base image of an OS is found: an owner and a name filter, or SSM."""
+
+    owner: str | None = None
+    name: str | None = None
+    """Filter on image names, with `*`; `{version}` stands for the OS version."""
+    ssm: str | None = None
+    """Parameter that holds the image id; `{version}` as above."""
+    architecture: str = "x86_64"
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "VendorImages":
+        if (self.ssm is None) == (self.owner is None or self.name is None):
+            raise ValueError("give either `ssm`, or `owner` and `name`")
+        return self
+
+
+class Aws(_Section):
+    """Amazon's cloud. Credentials come from its normal chain and are never written down."""
+
+    operator_cidr: str = "auto"
+    """Who may reach the nodes; `auto` is this machine's public address."""
+    ssh_config: Path | None = None
+    """OpenSSH configuration that says how nodes' addresses are reached from here."""
+    ssh_private_key: Path | None = None
+    """For modules that start nodes with an existing key pair."""
+    boot_timeout_s: float = Field(default=900, gt=0)
+    public_at_build: bool = False
+    """Grant an image's public launch permission at build, not after the publish gate."""
+    allow_deprecated_bases: bool = False
+    cluster_hours: float = Field(default=3, gt=0)
+    """How long a cluster is assumed to run, for estimates."""
+    prices: Mapping[str, Mapping[str, float]] = Field(default_factory=dict)
+    """Region -> instance type -> USD an hour."""
+    base_images: Mapping[str, VendorImages] = Field(default_factory=dict)
+    """OS -> where its vendor's newest image is; added to the built-in ones."""
 
 
 class TimeLimits(_Section):
@@ -140,6 +195,10 @@ class Settings(_Section):
     """Database URL; None is SQLite in the state directory."""
     directories: Directories = Field(default_factory=Directories)
     qemu: Qemu = Qemu()
+    aws: Aws = Aws()
+    terraform: Terraform = Terraform()
+    product_environment: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
+    """Product -> variables that its scripts and suites get, over those of its definition."""
     time_limits: TimeLimits = TimeLimits()
     retries: Retries = Retries()
     expire_after_s: float = Field(default=24 * 3600, gt=0)
