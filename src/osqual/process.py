@@ -51,6 +51,9 @@ INSTALL_COMMANDS: Mapping[str, str] = {
     "grub-mkimage": "apt-get install grub-common grub-pc-bin",
     "git": "apt-get install git",
     "packer": "apt-get install packer",
+    "terraform": "see https://developer.hashicorp.com/terraform/install",
+    "tofu": "see https://opentofu.org/docs/intro/install",
+    "ssh-keyscan": "apt-get install openssh-client",
 }
 
 # The shim is constant and the command reaches it as arguments, so nothing is ever parsed by it.

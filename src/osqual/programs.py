@@ -45,8 +45,14 @@ PROGRAMS: tuple[Program, ...] = (
     ),
     Program(
         name="packer",
-        purpose="--builder packer",
+        purpose="images in a cloud, --builder packer",
         version_argv=("packer", "version"),
+        required=False,
+    ),
+    Program(
+        name="terraform",
+        purpose="clusters in a cloud (or tofu)",
+        version_argv=("terraform", "version"),
         required=False,
     ),
 )

@@ -1,0 +1,1 @@
+"""Terraform and OpenTofu: the program, modules, and one run's working directory."""
