@@ -51,3 +51,6 @@ class Builder(Protocol):
 
         Everything that was started is ended before it returns or raises.
         """
+
+    def release(self, template: PackerTemplate, image: Image, scope: RunScope) -> None:
+        """Let others use the image, where the template wants that; its publish gate has passed."""

@@ -46,6 +46,7 @@ from osqual.room import Room
 from osqual.scope import OwnedResource, RunScope
 from osqual.settings import Settings
 from osqual.teardown import LOCAL_KINDS, Kinds, end_resources, set_aside, short_lived
+from osqual.template import PackerTemplate
 
 NAME = "layered"
 BUILD_DIRECTORY = "build"
@@ -82,6 +83,9 @@ class LayeredBuilder:
         inputs = read_inputs(request.template, os.environ, datetime.now(UTC))
         contents = inputs.content_keys(root_key(base.digest, inputs.options), request.find_file)
         return ImageStore(scope.settings.directories.data).find(_image_key(contents, inputs))
+
+    def release(self, template: PackerTemplate, image: Image, scope: RunScope) -> None:
+        """Nothing: an image on this machine is its owner's."""
 
     def build(self, request: BuildRequest, scope: RunScope) -> Image:
         """Build the image, or find what the same inputs built before. Raises BuildFailed."""

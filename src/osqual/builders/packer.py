@@ -42,7 +42,7 @@ from osqual.room import Room
 from osqual.scope import RunScope
 from osqual.settings import Settings
 from osqual.teardown import short_lived
-from osqual.template import interpolate, user_variables
+from osqual.template import PackerTemplate, interpolate, user_variables
 
 NAME = "packer"
 
@@ -101,6 +101,9 @@ class PackerBuilder:
         with wait_for(images.lock_path(key), scope, "another run that builds the same image"):
             found = None if request.cold else images.find(key)
             return found or _build(request, base, images, key, scope)
+
+    def release(self, template: PackerTemplate, image: Image, scope: RunScope) -> None:
+        """Nothing: an image on this machine is its owner's."""
 
 
 def locate(request: BuildRequest) -> Callable[[str], Path]:

@@ -10,17 +10,41 @@ from typing import Any
 
 from osqual.cancellation import Cancellation
 from osqual.errors import BuildFailed, CommandFailed, InvalidInput
-from osqual.events import EventKind
-from osqual.process import POLL_S, Job, JobState, run, tail
+from osqual.following import follow_job
+from osqual.process import Job, JobState, run, tail, write_atomic
+from osqual.programs import program_version
 from osqual.scope import RunScope
 
 VALIDATE_TIMEOUT_S = 120.0
+INIT_TIMEOUT_S = 600.0
 # Packer ends its machine and removes its files when it is interrupted; that may take a while.
 GRACE_S = 120.0
 TAIL_LINES = 30
 JOB_NAME = "packer"
 
 _NO_PLUGIN = ("is unknown by Packer", "unknown builder", "builder type not found")
+
+
+def install_plugins(plugins: Mapping[str, Any], directory: Path, scope: RunScope) -> None:
+    """`packer init` for the plugins that a template asks for; older Packers bring theirs along."""
+    if not plugins or program_version(("packer", "version")).startswith(("1.5.", "1.6.")):
+        return
+    wanted = directory / "plugins.pkr.json"
+    write_atomic(wanted, json.dumps({"packer": {"required_plugins": dict(plugins)}}) + "\n")
+    try:
+        run(
+            ["packer", "init", str(wanted)],
+            cwd=directory,
+            env=_environment(directory, {}),
+            timeout_s=INIT_TIMEOUT_S,
+            cancellation=scope.cancellation,
+        )
+    except CommandFailed as error:
+        raise InvalidInput(
+            "Packer cannot install the plugins that the template asks for.",
+            details=error.details,
+            resolution="look at required_plugins in the template, and at the network",
+        ) from error
 
 
 def validate_template(template: Path, scope: RunScope, env: Mapping[str, str]) -> None:
@@ -61,12 +85,11 @@ def build_template(
             )
         owned.created(str(job.pid))
         try:
-            _follow(job, scope)
+            status = follow_job(job, "packer", scope)
         except BaseException:
             job.end(grace_s=GRACE_S, cancellation=clean_up(scope, GRACE_S))
             owned.ended()
             raise
-        status = job.exit_status
     if status != 0:
         words = tail(job.stdout.read_text(errors="replace"), TAIL_LINES)
         raise BuildFailed(
@@ -98,22 +121,6 @@ def _environment(directory: Path, env: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _follow(job: Job, scope: RunScope) -> None:
-    """Hand over Packer's lines until it ends. Raises what the token raises."""
-    with job.stdout.open("rb") as stream:
-        rest = b""
-        while True:
-            ended = job.state() is not JobState.RUNNING
-            rest += stream.read()
-            *lines, rest = rest.split(b"\n")
-            for line in lines:
-                text = line.decode(errors="replace").rstrip()
-                scope.emit(EventKind.OUTPUT, text, source="packer")
-            if ended:
-                return
-            scope.cancellation.sleep(POLL_S * 4)
-
-
 def _last_build(manifest: Path) -> Mapping[str, Any]:
     try:
         document = json.loads(manifest.read_text(encoding="utf-8"))
@@ -133,7 +140,7 @@ def _last_build(manifest: Path) -> Mapping[str, Any]:
 def _resolution(words: str, otherwise: str) -> str:
     if any(phrase in words for phrase in _NO_PLUGIN):
         return (
-            "Packer 1.10 and later ship without builders: install it with `packer plugins install "
-            "github.com/hashicorp/qemu`"
+            "Packer 1.10 and later ship without builders: install them with `packer plugins "
+            "install github.com/hashicorp/qemu` (or .../amazon)"
         )
     return otherwise

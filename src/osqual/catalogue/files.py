@@ -21,6 +21,8 @@ from osqual.documents import (
 from osqual.errors import InvalidFile, InvalidInput, UnknownKey
 from osqual.model import Configuration, PublishAndTest, PublishPoint
 from osqual.template import PackerTemplate, parse_template
+from osqual.template_hcl import SUFFIX as HCL_SUFFIX
+from osqual.template_hcl import parse_hcl_template
 
 
 def find_file(catalogue: Catalogue, configuration: Configuration, name: str) -> Path | None:
@@ -93,7 +95,9 @@ def read(catalogue: Catalogue, path: Path) -> tuple[str, str]:
 
 
 def parse_packer_template(text: str, source: str) -> PackerTemplate:
-    """A Packer template; a syntax error is an InvalidFile with its line."""
+    """A Packer template, JSON or HCL by its name; an InvalidFile has the line of what is wrong."""
+    if source.endswith(HCL_SUFFIX):
+        return parse_hcl_template(text, source)
     load_json(text, source)
     return parse_template(text, source)
 
