@@ -7,9 +7,10 @@ or anywhere else in the engine, knows a product's name.
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -19,6 +20,7 @@ from osqual.errors import InvalidFile, InvalidInput, NotFound
 from osqual.model import Cluster, Configuration, Node, Role, Suite
 
 FILE_NAME = "product.yaml"
+BUILT_IN_PRODUCTS = Path(__file__).parent / "built_in" / "products"
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _VALUE_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,79}")
 RESERVED_PREFIX = "OSQUAL_"
@@ -76,6 +78,14 @@ class InstallStep:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModuleChoice:
+    """The Terraform module that a product prefers; `version` is that of Terraform."""
+
+    module: str
+    version: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Product:
     """A product definition, its paths absolute and known to exist."""
 
@@ -86,6 +96,11 @@ class Product:
     """Variables that every script of the installation gets."""
     install: tuple[InstallStep, ...] = ()
     suites: tuple[Suite, ...] = ()
+    variables: tuple[str, ...] = ()
+    """Variables of a cluster profile that the product's scripts read, and no module knows."""
+    installer: str = ""
+    """The one of them that holds the URL of the product's installer."""
+    terraform: ModuleChoice | None = None
 
 
 class ProductFolders(Protocol):
@@ -96,9 +111,15 @@ class ProductFolders(Protocol):
         """Folder of product definitions, relative to the catalogue's root."""
 
 
-def load_product(name: str, root: Path, settings: ProductFolders) -> Product:
+def load_product(
+    name: str,
+    root: Path,
+    settings: ProductFolders,
+    environments: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> Product:
     """The definition of the product that the `product` dimension names, in whatever case.
 
+    `environments` maps products to variables over those of their definitions.
     Raises NotFound with the known names, or InvalidInput with every problem and its place.
     """
     directory = find_product(name, root, settings)
@@ -112,7 +133,18 @@ def load_product(name: str, root: Path, settings: ProductFolders) -> Product:
             resolution=f"write {folders[0] / name.lower() / FILE_NAME}, or set `products` in "
             "osqual.yaml to the folder that holds it",
         )
-    return _read_product(directory)
+    product = _read_product(directory)
+    return with_environment(product, environments.get(product.name, {}))
+
+
+def with_environment(product: Product, extra: Mapping[str, str]) -> Product:
+    """The product with variables of the settings over those of its definition."""
+    if not extra:
+        return product
+    suites = tuple(
+        replace(suite, environment={**suite.environment, **extra}) for suite in product.suites
+    )
+    return replace(product, environment={**product.environment, **extra}, suites=suites)
 
 
 def find_product(name: str, root: Path, settings: ProductFolders) -> Path | None:
@@ -123,7 +155,7 @@ def find_product(name: str, root: Path, settings: ProductFolders) -> Path | None
 
 def definition_folders(root: Path, settings: ProductFolders) -> tuple[Path, ...]:
     """The folders that are searched for definitions, the first one wins."""
-    return (root / settings.products,)
+    return (root / settings.products, BUILT_IN_PRODUCTS)
 
 
 def _definitions(folders: Sequence[Path]) -> dict[str, Path]:
@@ -178,9 +210,21 @@ class _Suite(_Section):
         return _check_name(value)
 
 
+class _Profile(_Section):
+    variables: tuple[str, ...] = ()
+    installer: str = ""
+
+
+class _Terraform(_Section):
+    module: str
+    version: str = ""
+
+
 class _Definition(_Section):
     description: str = ""
     environment: Mapping[str, str] = Field(default_factory=dict)
+    profile: _Profile = _Profile()
+    terraform: _Terraform | None = None
     install: tuple[_Step, ...] = ()
     suites: tuple[_Suite, ...] = Field(min_length=1)
 
@@ -235,7 +279,14 @@ def _read_product(directory: Path) -> Product:
         environment=definition.environment,
         install=tuple(_step(directory, step) for step in definition.install),
         suites=tuple(_suite(directory, suite) for suite in definition.suites),
+        variables=definition.profile.variables,
+        installer=definition.profile.installer,
+        terraform=_module(definition.terraform),
     )
+
+
+def _module(choice: _Terraform | None) -> ModuleChoice | None:
+    return None if choice is None else ModuleChoice(module=choice.module, version=choice.version)
 
 
 def _step(directory: Path, step: _Step) -> InstallStep:
@@ -271,6 +322,9 @@ def _inconsistencies(definition: _Definition) -> Iterable[str]:
         for index, name in enumerate(names):
             if name in names[:index]:
                 yield f"{section}.{index}.name: {name!r} is used twice"
+    profile = definition.profile
+    if profile.installer and profile.installer not in profile.variables:
+        yield f"profile.installer: {profile.installer!r} is not one of profile.variables"
     given: set[str] = set(definition.environment)
     for index, step in enumerate(definition.install):
         for value in (*step.outputs, *step.secrets):

@@ -86,7 +86,7 @@ def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
     define(tmp_path, MINIMAL, name="swarm")
     with pytest.raises(NotFound) as caught:
         load_product("../swarm", tmp_path, Folder())
-    assert "Known products: swarm" in caught.value.details
+    assert "Known products: dcos, swarm" in caught.value.details
 
 
 @pytest.mark.parametrize(

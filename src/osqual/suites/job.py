@@ -42,9 +42,14 @@ class JobEnd:
             return f"it was ended after {self.duration_s:.0f} s because its time limit passed"
         if self.exit_status is None:
             return "its process disappeared"
-        if self.exit_status > _SIGNALLED:
-            return f"it was ended by signal {self.exit_status - _SIGNALLED}"
-        return ""
+        return signalled(self.exit_status)
+
+
+def signalled(exit_status: int) -> str:
+    """Which signal ended a shell's child; empty when it ended by itself."""
+    if exit_status > _SIGNALLED:
+        return f"it was ended by signal {exit_status - _SIGNALLED}"
+    return ""
 
 
 def run_job(

@@ -7,10 +7,11 @@ from osqual.errors import InvalidInput
 from osqual.model import Suite
 from osqual.suites.base import SuiteKind
 from osqual.suites.command_suite import CommandSuite, check_command
+from osqual.suites.on_node import PytestOnNode
 from osqual.suites.pytest_suite import PytestSuite
 
 SUITE_KINDS: Mapping[str, SuiteKind] = MappingProxyType(
-    {"pytest": PytestSuite(), "command": CommandSuite()}
+    {"pytest": PytestSuite(), "pytest_on_node": PytestOnNode(), "command": CommandSuite()}
 )
 
 
