@@ -42,6 +42,7 @@ from osqual.suites import job as suite_job
 from osqual.suites.base import SuiteRequest
 from osqual.suites.junit import read_junit
 from osqual.teardown import LOCAL_KINDS, end_resources, set_aside, short_lived
+from osqual.template import PackerTemplate
 from osqual.workflow import Engine, RunResult, qualify
 
 LEAF = "debian/12/qemu/thing-1.0/docker-20.10"
@@ -107,6 +108,9 @@ class DurableBuilder:
             "packer_run_uuid": f"uuid-{scope.run_id}",
         }
         return Image(ids={"local": IMAGE_ID}, file=file, build_record=record)
+
+    def release(self, template: PackerTemplate, image: Image, scope: RunScope) -> None:
+        pass
 
 
 class DurablePlatform:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from osqual.builders.base import BuildRequest
 from osqual.cancellation import Cancellation
-from osqual.errors import CleanupIncomplete
+from osqual.errors import CleanupIncomplete, InfrastructureError
 from osqual.model import (
     Cluster,
     Image,
@@ -26,6 +27,7 @@ from osqual.scope import RunScope
 from osqual.settings import Settings
 from osqual.suites.base import SuiteRequest
 from osqual.teardown import LOCAL_KINDS, ResourceKind, Row, end_resources
+from osqual.template import PackerTemplate
 
 PROGRAM = FoundProgram(
     program=Program(name="fake-emulator", purpose="tests", version_argv=()),
@@ -42,7 +44,9 @@ class FakeBuilder:
     failure: Exception | None = None
     refusal: Exception | None = None
     takes: Room = field(default_factory=Room)
+    release_failure: Exception | None = None
     built: list[BuildRequest] = field(default_factory=list)
+    released: list[Image] = field(default_factory=list)
 
     def validate(self, request: BuildRequest, scope: RunScope) -> None:
         if self.refusal is not None:
@@ -68,6 +72,11 @@ class FakeBuilder:
         }
         return Image(ids={"local": IMAGE_ID}, build_record=record)
 
+    def release(self, template: PackerTemplate, image: Image, scope: RunScope) -> None:
+        self.released.append(image)
+        if self.release_failure is not None:
+            raise self.release_failure
+
 
 @dataclass
 class FakePlatform:
@@ -79,6 +88,8 @@ class FakePlatform:
     destroyed: int = 0
     on_provision: Any = None
     takes: Room = field(default_factory=Room)
+    unwritable: bool = False
+    """Nothing can be copied to its machines."""
 
     def validate(self, request: ProvisionRequest, scope: RunScope) -> None:
         pass
@@ -134,13 +145,19 @@ class FakeSuites:
     """A suite kind with one result per suite."""
 
     outcome: Outcome = Outcome.PASS
-    problem: str = ""
+    failing: set[str] = field(default_factory=set)
+    """Suites with a test that fails, whatever `outcome` says."""
+    dying: set[str] = field(default_factory=set)
+    """Suites that do not come to their end."""
     ran: list[SuiteRequest] = field(default_factory=list)
 
     def run(self, request: SuiteRequest, scope: RunScope) -> SuiteResult:
         self.ran.append(request)
-        result = TestResult(suite=request.suite.name, test_id="test_it", outcome=self.outcome)
-        return SuiteResult(suite=request.suite.name, results=(result,), problem=self.problem)
+        name = request.suite.name
+        outcome = Outcome.FAIL if name in self.failing else self.outcome
+        result = TestResult(suite=name, test_id="test_it", outcome=outcome)
+        problem = "it died" if name in self.dying else ""
+        return SuiteResult(suite=name, results=(result,), problem=problem)
 
 
 @dataclass
@@ -151,6 +168,11 @@ class FakeMachine:
     identity: SshIdentity
     control_dir: Path
     cancellation: Cancellation
+    unwritable: bool = False
+
+    def put_tree(self, local: Path, remote: str, *, sudo: bool = False) -> None:
+        if self.unwritable:
+            raise InfrastructureError(f"{self.node.name} takes no files")
 
     def run(self, argv: Sequence[str], **_: Any) -> Completed:
         return Completed(argv=tuple(argv), exit_status=0, stdout="6.1.0\nDebian 12\n", stderr="")
@@ -161,7 +183,7 @@ class FakeMachine:
 
 def fake_parts(builder: FakeBuilder, platform: FakePlatform, suites: FakeSuites) -> Parts:
     """Parts made of these fakes."""
-    machine: Any = FakeMachine
+    machine: Any = partial(FakeMachine, unwritable=platform.unwritable)
     kinds: Mapping[str, FakeSuites] = {"pytest": suites, "command": suites}
     return Parts(
         builders={"layered": builder, "packer": builder},

@@ -37,6 +37,8 @@ class RunOptions:
     builder: str | None = None
     publish: str = "worktree"
     cold: bool = False
+    max_cost_usd: float | None = None
+    """What one run may cost by estimate; None does not look."""
 
     def document(self) -> dict[str, Any]:
         """The options as JSON, for the store."""
@@ -46,6 +48,7 @@ class RunOptions:
             "builder": self.builder,
             "publish": self.publish,
             "cold": self.cold,
+            "max_cost_usd": self.max_cost_usd,
         }
 
     @classmethod
@@ -57,6 +60,7 @@ class RunOptions:
             builder=document["builder"],
             publish=document["publish"],
             cold=document["cold"],
+            max_cost_usd=document.get("max_cost_usd"),
         )
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 from osqual.bases.debian.build import BASE
 from osqual.builders.base import Builder
 from osqual.builders.layers import LAYER
+from osqual.builders.packer_ami import CLOUD
 from osqual.builders.registry import BUILDERS
 from osqual.cancellation import Cancellation
 from osqual.machine import Machine
 from osqual.model import Node, SshIdentity
 from osqual.platforms.base import Platform
 from osqual.platforms.registry import PLATFORMS
+from osqual.platforms.terraform_teardown import TERRAFORM
 from osqual.programs import FoundProgram, inspect_programs
 from osqual.suites.base import SuiteKind
 from osqual.suites.registry import SUITE_KINDS
@@ -40,6 +42,6 @@ BUILT_IN = Parts(
     suite_kinds=SUITE_KINDS,
     open_machine=Machine,
     inspect_programs=inspect_programs,
-    kinds={**LOCAL_KINDS, "base": BASE, "layer": LAYER},
+    kinds={**LOCAL_KINDS, "terraform": TERRAFORM, "cloud": CLOUD, "base": BASE, "layer": LAYER},
 )
 """What osqual ships."""

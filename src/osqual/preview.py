@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from osqual import publishing, steps
+from osqual import __version__, publishing, steps
 from osqual.catalogue.catalogue import Catalogue
 from osqual.context import RunContext, RunOptions, need
 from osqual.events import EventBus, EventKind
 from osqual.model import Configuration, PublishPoint
+from osqual.running import owner_token
 from osqual.scope import RunScope
 from osqual.store.database import open_engine
 from osqual.store.store import Store
 from osqual.workflow import Engine
+
+RUN_ID = "dry-run"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +75,21 @@ def preview(
     warnings: list[str] = []
     with tempfile.TemporaryDirectory(prefix="osqual-dry-run-") as directory:
         store = Store(open_engine("sqlite://"))
+        store.begin_run(
+            RUN_ID,
+            configuration=configuration.path,
+            catalogue=catalogue.root,
+            directory=Path(directory),
+            options=options.document(),
+            owner=owner_token(),
+            version=__version__,
+            step_names=["validate"],
+        )
         scope = RunScope(
-            run_id="dry-run",
+            run_id=RUN_ID,
             directory=Path(directory),
             settings=engine.settings,
-            journal=store.journal("dry-run"),
+            journal=store.journal(RUN_ID),
             bus=EventBus(
                 lambda event: (
                     warnings.append(event.message) if event.kind is EventKind.WARNING else None

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from osqual import __version__
 from osqual.context import Note, RunContext, need
-from osqual.model import PublishPoint, Verdict
+from osqual.errors import InfrastructureError, PublishFailed
+from osqual.model import Image, PublishPoint, Verdict
 from osqual.plan.surroundings import Surroundings
 from osqual.programs import FoundProgram
 from osqual.publish.record import Qualification, record_of
@@ -33,9 +34,23 @@ def publish_due_images(context: RunContext) -> None:
         return
     files = context.scope.settings.files
     image = need(context.image)
+    release(image, context)
     if (build := image.build_record) is not None:
         publish(context, files.history, lambda path: publish_build(path, build))
     publish(context, files.images, lambda path: publish_images(path, image.ids))
+
+
+def release(image: Image, context: RunContext) -> None:
+    """Let others use the image, before anybody reads its id. Raises PublishFailed."""
+    template = need(context.inputs).template
+    try:
+        need(context.builder).release(template, image, context.scope)
+    except InfrastructureError as error:
+        raise PublishFailed(
+            f"The image could not be given free: {error.brief}",
+            details=error.details,
+            resolution=error.resolution,
+        ) from error
 
 
 def publish(context: RunContext, name: str, write: Callable[[Path], None]) -> None:

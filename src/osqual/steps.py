@@ -3,15 +3,18 @@
 A step reads and extends the run's context, and returns a note for the person who watches.
 """
 
+import shlex
 from collections.abc import Sequence
 
 from osqual.builders.base import Builder, BuildRequest
 from osqual.builders.images import ImageStore
 from osqual.catalogue.inputs import ConfigurationInputs, load_inputs
 from osqual.cluster_file import CLUSTER_DIRECTORY, cluster_document
+from osqual.cluster_wish import terraform_wish
 from osqual.context import Note, RunContext, need
 from osqual.errors import CleanupIncomplete, InvalidInput
 from osqual.install import install_product, run_setup_script
+from osqual.installer import check_installer
 from osqual.machine import Machine
 from osqual.model import (
     Cluster,
@@ -42,6 +45,8 @@ def validate_inputs(context: RunContext) -> Note:
     inputs = need(context.inputs)
     for warning in inputs.warnings:
         scope.warn(warning)
+    words_of(inputs.publish_and_test.tests_to_run)
+    check_installer(need(context.product), inputs.profile, scope)
     if context.publish_point is not PublishPoint.NEVER:
         need(context.builder).validate(build_request(context), scope)
     need(context.platform).validate(provision_request(context), scope)
@@ -53,7 +58,9 @@ def read_inputs(context: RunContext) -> None:
     inputs = context.inputs = load_inputs(context.catalogue, context.configuration)
     dimensions = context.configuration.dimensions
     settings = context.scope.settings
-    context.product = load_product(dimensions["product"], context.catalogue.root, settings)
+    context.product = load_product(
+        dimensions["product"], context.catalogue.root, settings, settings.product_environment
+    )
     check_suite_kinds(context.product.suites, context.parts)
     context.builder = choose_builder(
         context.options.builder, inputs.template.builder_type, context.parts
@@ -192,11 +199,23 @@ def switched_off(suite: Suite, context: RunContext) -> str:
 
 def selection_for(suite: Suite, context: RunContext) -> Selection:
     """`tests_to_run` names integration tests, as in dcos/dcos-images; -k narrows every suite."""
-    tests_to_run = need(context.inputs).publish_and_test.tests_to_run
+    tests_to_run = words_of(need(context.inputs).publish_and_test.tests_to_run)
     return Selection(
         arguments=tests_to_run if suite.stage == "integration" else (),
         keywords=context.options.keywords,
     )
+
+
+def words_of(tests_to_run: Sequence[str]) -> tuple[str, ...]:
+    """Each item is split into words as a shell would, and no shell ever sees them."""
+    try:
+        return tuple(word for item in tests_to_run for word in shlex.split(item))
+    except ValueError as error:
+        raise InvalidInput(
+            "tests_to_run cannot be split into words.",
+            details=f"{error}: {', '.join(tests_to_run)}",
+            resolution="close every quote in the publish and test configuration",
+        ) from error
 
 
 def judge_results(context: RunContext) -> Note:
@@ -266,13 +285,20 @@ def keeps_cluster(context: RunContext) -> bool:
 
 def choose_builder(name: str | None, builder_type: str, parts: Parts) -> Builder:
     """The builder by name, or the default for the template's builder type."""
-    defaults = {"qemu": "layered"}
+    defaults = {"qemu": "layered", "amazon-ebs": "amazon-ebs"}
     if builder_type not in defaults:
         raise InvalidInput(
             f"Templates with the builder {builder_type!r} cannot be built by this version.",
             details="It builds: " + ", ".join(sorted(defaults)),
         )
-    return parts.builders[name or defaults[builder_type]]
+    if builder_type == "qemu":
+        return parts.builders[name or defaults[builder_type]]
+    if name == "layered":
+        raise InvalidInput(
+            f"The layered builder does not build {builder_type!r} templates.",
+            resolution="leave --builder out",
+        )
+    return parts.builders[defaults[builder_type]]
 
 
 def choose_platform(name: str, parts: Parts) -> Platform:
@@ -318,6 +344,7 @@ def provision_request(context: RunContext) -> ProvisionRequest:
         topology=inputs.topology,
         ssh_user=str(inputs.template.builder.get("ssh_username", "root")),
         variables=inputs.profile,
+        terraform=terraform_wish(context),
     )
 
 

@@ -109,8 +109,9 @@ def test_a_changed_product_is_a_reason(tmp_path: Path) -> None:
     write(tmp_path, {"products/dcos/tests/test_a.py": ""})
     (step,) = plan_of(catalogue).of(Action.RUN)
     assert step.reasons == ("the product definition changed",)
-    shutil.rmtree(tmp_path / "products")  # nobody knows of a definition any more
-    assert plan_of(catalogue).of(Action.SKIP)
+    shutil.rmtree(tmp_path / "products")  # the definition that osqual brings along takes over
+    (step,) = plan_of(catalogue).of(Action.RUN)
+    assert step.reasons == ("the product definition changed",)
 
 
 SIZED = LEAF.replace("/aws/", "/qemu/")
@@ -296,8 +297,8 @@ def test_a_changed_product_reaches_its_configurations(tmp_path: Path) -> None:
     assert effects(catalogue) == {LEAF: "since HEAD: the product definition changed"}
     git(tmp_path, "add", "-A")
     git(tmp_path, "commit", "-qm", "two")
-    shutil.rmtree(tmp_path / "products")
-    assert effects(catalogue) == {LEAF: "since HEAD: the product definition is gone"}
+    shutil.rmtree(tmp_path / "products")  # the definition that osqual brings along takes over
+    assert effects(catalogue) == {LEAF: "since HEAD: the product definition changed"}
 
 
 def test_only_this_branch_s_changes_count(tmp_path: Path) -> None:

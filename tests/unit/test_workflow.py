@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,13 @@ import pytest
 from osqual.cancellation import Cancellation
 from osqual.catalogue.catalogue import open_catalogue
 from osqual.context import RunOptions
-from osqual.errors import BuildFailed, ExitCode, InvalidInput, ProvisionFailed
+from osqual.errors import (
+    BuildFailed,
+    ExitCode,
+    InfrastructureError,
+    InvalidInput,
+    ProvisionFailed,
+)
 from osqual.events import Event, EventKind
 from osqual.model import KeepPolicy, Outcome, Verdict
 from osqual.preview import preview
@@ -87,6 +94,13 @@ class World:
         configuration = catalogue.configuration(self.leaf)
         return qualify(catalogue, configuration, RunOptions(**options), self.engine())
 
+    def publish_by_hand(self) -> None:
+        """An image that an earlier run published, with its file on this machine."""
+        (self.leaf / "dcos_images.yaml").write_text(f"local: {IMAGE_ID}\n")
+        images = self.root / "data" / "images"
+        images.mkdir(parents=True)
+        (images / f"{IMAGE_ID.removeprefix('sha256:')}.qcow2").write_bytes(b"")
+
     def published(self) -> set[str]:
         return {path.name for path in self.leaf.iterdir()} & PUBLISHED
 
@@ -122,56 +136,90 @@ def test_the_store_tells_the_whole_story_afterwards(world: World) -> None:
     assert world.store.resources() == []
 
 
-# failing step, publish point -> published, verdict, exit code
-CASES = [
-    ("nothing", "packer_build", True, "qualified", 0),
-    ("nothing", "dcos_installation", True, "qualified", 0),
-    ("nothing", "integration_tests", True, "qualified", 0),
-    ("build", "packer_build", False, "inconclusive", 3),
-    ("build", "integration_tests", False, "inconclusive", 3),
-    ("provision", "packer_build", True, "inconclusive", 3),
-    ("provision", "dcos_installation", False, "inconclusive", 3),
-    ("provision", "integration_tests", False, "inconclusive", 3),
-    ("tests fail", "packer_build", True, "rejected", 1),
-    ("tests fail", "dcos_installation", True, "rejected", 1),
-    ("tests fail", "integration_tests", False, "rejected", 1),
-    ("suite dies", "dcos_installation", True, "inconclusive", 3),
-    ("suite dies", "integration_tests", False, "inconclusive", 3),
-    ("publish", "dcos_installation", False, "qualified", 3),
-    ("publish", "integration_tests", False, "qualified", 3),
-    ("destroy", "integration_tests", True, "qualified", 4),
-    ("destroy", "packer_build", True, "qualified", 4),
-]
+def no_build(world: World) -> None:
+    world.builder.failure = BuildFailed("the script failed")
 
 
-@pytest.mark.parametrize(("failing", "point", "published", "verdict", "code"), CASES)
-def test_each_failing_step_at_each_publish_point(
-    world: World, failing: str, point: str, published: bool, verdict: str, code: int
-) -> None:
-    world.config(f"publish_dcos_images_after: {point}\n")
-    history = world.leaf / "packer_build_history.json"
-    if failing == "build":
-        world.builder.failure = BuildFailed("the script failed")
-    elif failing == "provision":
-        world.platform.failure = ProvisionFailed("master-1 did not come up")
-    elif failing == "tests fail":
-        world.suites.outcome = Outcome.FAIL
-    elif failing == "suite dies":
-        world.suites.problem = "died"
-    elif failing == "publish":
-        history.write_text("not json")
-    elif failing == "destroy":
-        world.platform.leaks = True
+def no_cluster(world: World) -> None:
+    world.platform.failure = ProvisionFailed("master-1 did not come up")
+
+
+def no_install(world: World) -> None:
+    (world.root / "catalogue" / "products" / "thing" / "product.yaml").write_text(
+        PRODUCT + "install:\n  - {name: load, script: load.sh}\n"
+    )
+    world.platform.unwritable = True
+
+
+def a_test_fails(suite: str) -> Callable[[World], None]:
+    return lambda world: world.suites.failing.add(suite)
+
+
+def suite_dies(suite: str) -> Callable[[World], None]:
+    return lambda world: world.suites.dying.add(suite)
+
+
+def no_publishing(world: World) -> None:
+    (world.leaf / "packer_build_history.json").write_text("not json")
+
+
+def no_teardown(world: World) -> None:
+    world.platform.leaks = True
+
+
+# What fails -> how, the verdict and the exit code; and at which gates images are published.
+FAILURES: dict[str, tuple[Callable[[World], object], str, int, str]] = {
+    "nothing": (lambda world: None, "qualified", 0, "build install tests"),
+    "build": (no_build, "inconclusive", 3, ""),
+    "provision": (no_cluster, "inconclusive", 3, "build"),
+    "install": (no_install, "inconclusive", 3, "build"),
+    "an integration test": (a_test_fails("integration"), "rejected", 1, "build install"),
+    "the integration suite": (suite_dies("integration"), "inconclusive", 3, "build install"),
+    "a framework test": (a_test_fails("framework"), "rejected", 1, "build install"),
+    "the framework suite": (suite_dies("framework"), "inconclusive", 3, "build install"),
+    "publish": (no_publishing, "qualified", 3, ""),
+    "destroy": (no_teardown, "qualified", 4, "build install tests"),
+}
+GATES = {"packer_build": "build", "dcos_installation": "install", "integration_tests": "tests"}
+
+
+@pytest.mark.parametrize("failing", FAILURES)
+@pytest.mark.parametrize("gate", GATES)
+def test_each_failing_step_at_each_gate(world: World, gate: str, failing: str) -> None:
+    spoil, verdict, code, passes = FAILURES[failing]
+    world.config(f"publish_dcos_images_after: {gate}\n")
+    spoil(world)
     result = world.run()
-    assert result.judgement.verdict.value == verdict
-    assert int(result.exit_code) == code
-    assert ("dcos_images.yaml" in world.published()) is published
-    assert ("qualification.json" in world.published()) is published
+    published = GATES[gate] in passes.split()
+    assert (result.judgement.verdict.value, int(result.exit_code)) == (verdict, code)
+    # A record never stands without the images that it is about.
+    assert world.published() - {"packer_build_history.json"} == (
+        {"dcos_images.yaml", "qualification.json"} if published else set()
+    )
+    assert bool(world.builder.released) is (published or failing == "publish")
+    assert bool(world.platform.running) is (failing == "destroy")
+    assert bool(world.store.resources()) is (failing == "destroy")
     if failing == "publish":
-        assert history.read_text() == "not json"
+        assert (world.leaf / "packer_build_history.json").read_text() == "not json"
         assert any("history" in error.brief for error in result.errors)
-    if failing not in ("nothing", "build", "destroy"):
-        assert not world.platform.running
+
+
+@pytest.mark.parametrize("failing", FAILURES)
+def test_each_failing_step_where_nothing_is_to_be_published(world: World, failing: str) -> None:
+    spoil, verdict, code, _ = FAILURES[failing]
+    world.publish_by_hand()
+    before = (world.leaf / "dcos_images.yaml").read_text()
+    world.config("publish_dcos_images_after: never\n")
+    spoil(world)
+    result = world.run()
+    if failing in ("build", "publish"):  # neither is done
+        verdict, code = "qualified", 0
+    assert (result.judgement.verdict.value, int(result.exit_code)) == (verdict, code)
+    assert not world.builder.built
+    assert not world.builder.released
+    assert (world.leaf / "dcos_images.yaml").read_text() == before
+    assert "qualification.json" not in world.published()
+    assert bool(world.platform.running) is (failing == "destroy")
 
 
 def test_a_failed_step_is_named_in_the_reasons_and_later_steps_are_skipped(world: World) -> None:
@@ -188,10 +236,7 @@ def test_never_uses_the_published_image_and_says_when_there_is_none(world: World
     missing = world.run()
     assert missing.exit_code == ExitCode.USAGE
     assert any("no published image" in error.brief for error in missing.errors)
-    (world.leaf / "dcos_images.yaml").write_text(f"local: {IMAGE_ID}\n")
-    images = world.root / "data" / "images"
-    images.mkdir(parents=True)
-    (images / f"{IMAGE_ID.removeprefix('sha256:')}.qcow2").write_bytes(b"")
+    world.publish_by_hand()
     before = (world.leaf / "dcos_images.yaml").read_text()
     result = world.run()
     assert result.judgement.verdict is Verdict.QUALIFIED
@@ -212,12 +257,43 @@ def test_tests_to_run_reach_the_integration_suites_only(world: World) -> None:
     world.config("tests_to_run:\n  - test_a.py\n  - -k 'not test_b'\n")
     world.run()
     chosen = {request.suite.name: request.selection.arguments for request in world.suites.ran}
-    assert chosen == {"integration": ("test_a.py", "-k 'not test_b'"), "framework": ()}
+    assert chosen == {"integration": ("test_a.py", "-k", "not test_b"), "framework": ()}
+
+
+def test_tests_to_run_with_an_open_quote_are_refused_before_anything_is_built(
+    world: World,
+) -> None:
+    world.config('tests_to_run: ["-k \'not test_b"]\n')
+    result = world.run()
+    assert result.exit_code == ExitCode.USAGE
+    assert "tests_to_run cannot be split" in result.errors[0].brief
+    assert world.builder.built == []
 
 
 def test_a_run_narrowed_by_hand_neither_qualifies_nor_publishes(world: World) -> None:
     result = world.run(keywords=("test_it",))
     assert result.judgement.verdict is Verdict.INCONCLUSIVE
+    assert world.published() == set()
+
+
+@pytest.mark.parametrize("point", ["packer_build", "integration_tests"])
+def test_an_image_is_released_once_its_gate_has_passed_and_not_before(
+    world: World, point: str
+) -> None:
+    world.config(f"publish_dcos_images_after: {point}\n")
+    world.suites.outcome = Outcome.FAIL
+    world.run()
+    assert len(world.builder.released) == (1 if point == "packer_build" else 0)
+
+
+def test_an_image_that_cannot_be_released_is_a_publishing_failure(world: World) -> None:
+    world.builder.release_failure = InfrastructureError("not allowed")
+    result = world.run()
+    assert (result.judgement.verdict, result.exit_code) == (
+        Verdict.QUALIFIED,
+        ExitCode.INCONCLUSIVE,
+    )
+    assert "could not be given free: not allowed" in result.errors[0].brief
     assert world.published() == set()
 
 

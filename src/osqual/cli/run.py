@@ -50,6 +50,18 @@ configurations the highest counts.
     show_default=True,
     help="Write images, history and record into the catalogue's work tree, or nowhere.",
 )
+@click.option(
+    "--max-cost",
+    type=click.FloatRange(min=0),
+    metavar="USD",
+    help="Refuse a run whose cluster is estimated to cost more (aws.prices in osqual.yaml).",
+)
+@click.option(
+    "--max-total-cost",
+    type=click.FloatRange(min=0),
+    metavar="USD",
+    help="The same for all runs of this command together.",
+)
 @click.option("--cold", is_flag=True, help="Build without layers, from the base image up.")
 @jobs_option
 @click.option("-v", "--verbose", is_flag=True, help="Show what scripts and tools print.")
@@ -66,6 +78,8 @@ def run(
     publish: str,
     cold: bool,
     jobs: int | None,
+    max_cost: float | None,
+    max_total_cost: float | None,
     verbose: bool,
     quiet: bool,
     as_json: bool,
@@ -88,9 +102,21 @@ def run(
     settings = load_settings(catalogue.root, os.environ)
     chosen = catalogue.select(leaves)
     options = RunOptions(
-        keywords=keywords, keep=KeepPolicy(keep), builder=builder, publish=publish, cold=cold
+        keywords=keywords,
+        keep=KeepPolicy(keep),
+        builder=builder,
+        publish=publish,
+        cold=cold,
+        max_cost_usd=limit_of_each(max_cost, max_total_cost, len(chosen)),
     )
     if dry_run:
         return preview_all(catalogue, chosen, options, settings, as_json=as_json)
     showing = Showing(as_json=as_json, verbose=verbose, quiet=quiet)
     return run_all(catalogue, chosen, options, settings, showing, jobs)
+
+
+def limit_of_each(each: float | None, together: float | None, runs: int) -> float | None:
+    """What one run may cost: its own limit, and an equal share of the one for all."""
+    limits = [each] if each is not None else []
+    limits += [together / max(1, runs)] if together is not None else []
+    return min(limits, default=None)

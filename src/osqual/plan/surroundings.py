@@ -39,6 +39,10 @@ class Surroundings:
             qemu = self.settings.qemu
             sizes = {"memory_mb": qemu.memory_mb, "cpus": qemu.cpus, "disk_gb": qemu.disk_gb}
             found["machine"] = digest_of(sizes)
+        else:
+            terraform = self.settings.terraform
+            chosen = {"module": terraform.module, "variables": dict(terraform.variables)}
+            found["machine"] = digest_of(chosen)
         product = self._digest_of(self.product_of(configuration))
         return found if product is None else {**found, "product": product}
 

@@ -19,6 +19,27 @@ class ProvisionRequest:
     topology: Topology
     ssh_user: str
     variables: Mapping[str, Any]
+    terraform: "TerraformWish | None" = None
+    """What a platform that works with Terraform is told besides; None elsewhere."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TerraformWish:
+    """Which module makes the cluster, with which Terraform, and what stands in for the image.
+
+    `region` is where the template builds; `stand_in` the base image there, for the plan that is
+    made before there is an image. `product_variables` are those that only the product reads.
+    """
+
+    module: str
+    region: str
+    stand_in: str
+    version: str = ""
+    version_source: str = ""
+    product_variables: tuple[str, ...] = ()
+    image_regions: tuple[str, ...] = ()
+    """Where the image is or will be; empty where nobody knows."""
+    max_cost_usd: float | None = None
 
 
 class Platform(Protocol):
