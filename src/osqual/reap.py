@@ -1,14 +1,16 @@
-"""Finding and ending what nobody needs any more: by the store, by expiry, by marks of processes.
+"""Finding and ending what nobody needs any more: by store, expiry, marks of processes and tags.
 
 What a person kept on purpose stays, and so does everything of a run whose process lives.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from osqual.aws.reaper import Expired, expired_runs, reap_run
 from osqual.errors import CleanupIncomplete, NotFound, OsqualError
 from osqual.process import Job
 from osqual.resume import close_run, is_dead
@@ -43,6 +45,7 @@ class Remains:
     rows: Sequence[Row] = ()
     processes: Sequence[Marked] = ()
     files: Sequence[Path] = ()
+    cloud: Sequence[Expired] = ()
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
@@ -59,6 +62,7 @@ class Remains:
                 {"pid": process.pid, "command": list(process.command)} for process in self.processes
             ],
             "files": [str(path) for path in self.files],
+            "cloud": [{"region": each.region, "things": list(each.things)} for each in self.cloud],
         }
 
     def lines(self) -> list[str]:
@@ -68,6 +72,7 @@ class Remains:
             *(f"  {describe(row)}" for row in self.rows),
             *(f"  process {each.pid} {' '.join(each.command)[:60]}" for each in self.processes),
             *(f"  {path}" for path in self.files),
+            *(f"  {each.region} {thing}" for each in self.cloud for thing in each.things),
         ]
 
 
@@ -98,6 +103,28 @@ def find_remains(engine: Engine, *, older_than_s: float = 0.0) -> list[Remains]:
     return found + list(_unknown_directories(engine, older_than_s, known))
 
 
+def find_expired(
+    regions: Sequence[str], engine: Engine, *, older_than_s: float = 0.0
+) -> Iterator[Remains]:
+    """What the tags of a cloud's regions tell, whoever made it: runs whose time is over.
+
+    What this store knows to be kept, or a living process' work, stays.
+    """
+    for region in regions:
+        for expired in expired_runs(region, datetime.now(UTC)):
+            run = _stored(expired.run_id, engine)
+            kept = any(row["kept"] for row in engine.store.resources(run_id=expired.run_id))
+            alive = run is not None and run["status"] != ENDED and not is_dead(run, engine)
+            if not (kept or alive) and is_old(expired.since.timestamp(), older_than_s):
+                yield Remains(
+                    run_id=expired.run_id,
+                    directory=_runs(engine) / expired.run_id,
+                    why=f"its time was over at {expired.since:%Y-%m-%d %H:%M} UTC",
+                    since=expired.since.timestamp(),
+                    cloud=(expired,),
+                )
+
+
 def end_remains(remains: Remains, engine: Engine) -> None:
     """End what was found. Raises CleanupIncomplete with what is left."""
     if remains.run is not None and remains.run["status"] != ENDED:
@@ -108,10 +135,12 @@ def end_remains(remains: Remains, engine: Engine) -> None:
         Job(process.job).end(grace_s=5.0)
     for path in remains.files:
         remove_path(path)
+    for each in remains.cloud:
+        reap_run(each.region, each.run_id, engine.cancellation)
 
 
 def reap(
-    remains: Sequence[Remains], engine: Engine, tell: Callable[[Remains, OsqualError | None], None]
+    remains: Iterable[Remains], engine: Engine, tell: Callable[[Remains, OsqualError | None], None]
 ) -> None:
     """End each; goes on past failures, then raises CleanupIncomplete naming them all."""
     left = []

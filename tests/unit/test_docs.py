@@ -17,9 +17,10 @@ from tests.fixtures.shell import Shell
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 HOW_TO = sorted(path for path in (ROOT / "docs" / "how-to").glob("*.md") if path.stem != "README")
-# Machines are no matter of a unit test: these are only parsed.
+# Machines and clouds are no matter of a unit test: these are only parsed.
 LIFE = {"resume", "cancel", "reap", "resources"}
-ELSEWHERE = {"run", "runs", "logs", "ssh", "destroy", "doctor", "cache"} | LIFE
+CLOUD = {"images", "base"}
+ELSEWHERE = {"run", "runs", "logs", "ssh", "destroy", "doctor", "cache"} | LIFE | CLOUD
 
 NEWEST = "centos/7.8/aws/DCOS-2.1.1/docker-19.03.5-ce/selinux_enforcing"
 FINAL = "centos/7.8/aws/DCOS-2.0.1/docker-19.03.5-ce/selinux_enforcing"

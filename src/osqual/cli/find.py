@@ -82,6 +82,7 @@ def find(
     found = find_images(
         facts, catalogue.layout.dimensions, in_region=region_matcher(regions), standings=standings
     )
+    found = _without_withdrawn(catalogue, found)
     if id_only:
         _refuse_mixed_regions(found, regions)
     if as_json:
@@ -95,6 +96,20 @@ def find(
     if not found:
         _explain(catalogue, facts, filters, regions, verdicts)
     return 0 if found else 1
+
+
+def _without_withdrawn(catalogue: "Catalogue", found: "list[Match]") -> "list[Match]":
+    """Leave revoked images out and warn of deprecated ones, on standard error."""
+    from osqual.catalogue.withdrawn import FILE_NAME, Withdrawal, read_withdrawn
+
+    if not (catalogue.root / FILE_NAME).exists():
+        return found
+    withdrawn = read_withdrawn(catalogue.root)
+    for image in dict.fromkeys(match.image for match in found):
+        if image in withdrawn:
+            click.secho(f"warning: {printable(str(withdrawn[image]))}", fg="yellow", err=True)
+    revoked = {name for name, item in withdrawn.items() if item.withdrawal is Withdrawal.REVOKED}
+    return [match for match in found if match.image not in revoked]
 
 
 def _refuse_mixed_regions(found: "list[Match]", regions: tuple[str, ...]) -> None:

@@ -31,6 +31,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "history": ("Ask", "history:history", "Every build of a configuration and what changed."),
     "mutes": ("Ask", "mutes:mutes", "Every muted test: where, why, since when."),
     "plan": ("Ask", "plan:plan", "What would run, and why."),
+    "images": ("Images", "images:images", "Published images in the cloud: check, clean up, mark."),
+    "base": ("Images", "base:base", "Newer base images of the vendors."),
+    "iam-policy": ("Images", "iam_policy:iam_policy", "The least that AWS must allow."),
     "derive": ("Change", "derive:derive", "New configurations from existing ones."),
     "lint": ("Tools", "lint:lint", "Check a catalogue, and repair what has one answer."),
     "edit": ("Change", "edit:edit", "Set a key across many configurations."),
@@ -43,7 +46,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "cache": ("Tools", "cache:cache", "Show and prune base images and layers."),
     "doctor": ("Tools", "doctor:doctor", "Check this machine: programs, acceleration, space."),
 }
-SECTIONS = ("Qualify", "Ask", "Change", "Tools")
+SECTIONS = ("Qualify", "Ask", "Change", "Images", "Tools")
 
 
 class LazyGroup(click.Group):

@@ -32,20 +32,35 @@ def parse_age(_context: click.Context, _option: click.Parameter, value: str) -> 
     default="0s",
     help="Only what is older: 30m, 6h, 2d.",
 )
+@click.option(
+    "--region",
+    "regions",
+    multiple=True,
+    help="Also what tags in this region of the cloud say has expired; repeatable.",
+)
 @click.option("--all-states", is_flag=True, help="Also other state directories of this user.")
 @json_option
-def reap(*, dry_run: bool, older_than: float, all_states: bool, as_json: bool) -> None:
+def reap(
+    *,
+    dry_run: bool,
+    older_than: float,
+    regions: tuple[str, ...],
+    all_states: bool,
+    as_json: bool,
+) -> None:
     """End what died runs left behind: machines, jobs, disks, keys, directories of sockets.
 
     Found by the store, by expiry, and by marks that every process of a run carries, also when the
-    store is lost. What was kept with --keep stays (`osqual destroy` ends it), and so does what
-    belongs to a run whose process lives. Logs and other evidence are never removed.
+    store is lost; in a cloud by tags, whichever machine the run was started on. What was kept with
+    --keep stays (`osqual destroy` ends it), and so does what belongs to a run whose process lives.
+    Logs and other evidence are never removed.
     """
     from contextlib import nullcontext
+    from itertools import chain
 
     from osqual.cancellation import Cancellation
     from osqual.errors import StateLocked
-    from osqual.reap import find_remains, other_states, reap_elsewhere
+    from osqual.reap import find_expired, find_remains, other_states, reap_elsewhere
     from osqual.reap import reap as end_all
     from osqual.signals import cancel_on_signals
     from osqual.store.lock import orchestrator_lock
@@ -71,11 +86,12 @@ def reap(*, dry_run: bool, older_than: float, all_states: bool, as_json: bool) -
         )
         try:
             found = find_remains(engine, older_than_s=older_than)
+            expired = find_expired(regions, engine, older_than_s=older_than)
             if dry_run:
-                for remains in found:
+                for remains in chain(found, expired):
                     tell(remains, None)
             else:
-                end_all(found, engine, tell)
+                end_all(chain(found, expired), engine, tell)
             for state in other_states(engine) if all_states else ():
                 try:
                     reap_elsewhere(

@@ -3,7 +3,7 @@
 Digests decide, not file names: a file that moved to a parent, or a comment, changes nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -11,6 +11,7 @@ from functools import cached_property
 from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.facts import standing_of
 from osqual.catalogue.inputs import ConfigurationInputs, InputsReader
+from osqual.catalogue.withdrawn import Withdrawn, read_withdrawn
 from osqual.documents import read_document
 from osqual.errors import InvalidInput
 from osqual.model import Configuration, PublishPoint, Verdict
@@ -130,10 +131,20 @@ class _Planner:
             reasons.append("other images are published than the record tells of")
         if record.verdict is Verdict.INCONCLUSIVE:
             reasons.append("the last run was inconclusive")
+        reasons += self._withdrawn_reasons(inputs)
         if reasons:
             return True, tuple(reasons)
         standing = standing_of(inputs.images, record)
         return False, (f"nothing changed since it was {record.verdict.value} ({standing.value})",)
+
+    @cached_property
+    def _withdrawn(self) -> Mapping[str, Withdrawn]:
+        return read_withdrawn(self.catalogue.root)
+
+    def _withdrawn_reasons(self, inputs: ConfigurationInputs) -> list[str]:
+        """Its images, or what it is built on, were withdrawn."""
+        used = dict.fromkeys([*inputs.images.values(), *inputs.base_images.values()])
+        return [str(self._withdrawn[image]) for image in used if image in self._withdrawn]
 
     def _record(self, path: str) -> Record | None:
         source = f"{path}/{self.catalogue.conventions.files.record}"

@@ -1,0 +1,1 @@
+"""Images published in the cloud: checked, cleaned up, withdrawn; and their bases renewed."""
