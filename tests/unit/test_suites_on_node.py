@@ -80,7 +80,7 @@ class Bench:
     root: Path
     surroundings: Surroundings
     wrapper: tuple[str, ...] = ()
-    timeout_s: float = 60.0
+    timeout_s: float = 240.0
     script: Path | None = None
 
     def run(self, *arguments: str, keywords: tuple[str, ...] = ()) -> SuiteResult:
