@@ -155,7 +155,7 @@ def assert_has_identity(node: Booted) -> None:
     assert "10.77.0.11/24" in node.sh("ip -4 -o address")
     assert node.sh("getent hosts other").split()[0] == "10.77.0.12"
     assert node.sh("getent hosts localhost")
-    fingerprint = node.sh("cat /etc/ssh/ssh_host_ed25519_key.pub").split()[1]
+    fingerprint = node.sh("sudo cat /etc/ssh/ssh_host_ed25519_key.pub").split()[1]
     assert fingerprint == node.identity.host_public_key.split()[1]
     assert node.sh("ls /etc/ssh | grep -c 'host_.*_key$'") == "1"
     assert node.sh("grep -v '^#' /etc/resolv.conf | grep nameserver")

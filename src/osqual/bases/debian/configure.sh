@@ -4,7 +4,8 @@ set -eu
 cd /tmp/osqual
 for name in seed grow resolv; do install -D -m 0755 "osqual-$name" "/usr/lib/osqual/$name"; done
 install -m 0644 ./*.service ./*.path /etc/systemd/system/
-systemctl enable osqual-grow.service osqual-resolv.path systemd-networkd.service
+systemctl enable osqual-grow.service osqual-resolv.path osqual-resolv.service \
+    systemd-networkd.service
 # A system that has cloud-init takes its identity from that. It would set a language that is not there.
 if [ -e /usr/bin/cloud-init ]; then
     echo 'locale: false' > /etc/cloud/cloud.cfg.d/10_no_locale.cfg
