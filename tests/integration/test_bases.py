@@ -33,9 +33,7 @@ pytestmark = [pytest.mark.qemu, pytest.mark.timeout(3000)]
 
 BOOT_LIMIT_S = 1500.0
 # What systemd makes at each boot is not left.
-LEFT_BY_THE_MAKING = (
-    "find /tmp /var/lib/apt/lists -mindepth 1 -path '/tmp/systemd-*' -prune -o -print"
-)
+LEFT_BY_THE_MAKING = "find /tmp /var/lib/apt/lists -path '/tmp/systemd-*' -prune -o -type f -print"
 OUTSIDE, INSIDE = "52:54:00:00:00:01", "52:54:00:00:00:02"
 
 
