@@ -70,6 +70,12 @@ exit 1
 NO_NAMESPACE = 'echo "E: newuidmap 1234 0 1000 1 1 100000 65536 failed: 256" >&2; exit 1'
 SOMETHING_ELSE = 'echo "E: the moon is in the wrong place" >&2; exit 1'
 HANGS = 'echo started >> "$STARTS"; echo "I: running" >&2; exec sleep 1000'
+# Unpacks as mmdebstrap does, and does not listen to whoever wants it to stop.
+UNPACKS = """
+trap '' INT TERM
+mktemp -d --tmpdir mmdebstrap.XXXXXXXX > "$STARTS.part" && mv "$STARTS.part" "$STARTS"
+while :; do sleep 0.1; done
+"""
 
 
 @pytest.fixture
@@ -231,6 +237,46 @@ def test_cancelling_ends_the_work_and_leaves_nothing(
     assert process_start(pids[0]) is None
     assert remains(scope) == []
     assert surroundings.journal.unended() == []
+
+
+def test_what_was_unpacked_goes_even_when_mmdebstrap_has_to_be_killed(
+    scope: RunScope,
+    surroundings: Surroundings,
+    starts: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stand_in(tmp_path, monkeypatch, UNPACKS)
+
+    def cancel() -> None:
+        while not starts.exists():
+            time.sleep(0.01)
+        surroundings.cancellation.cancel()
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    with pytest.raises(Interrupted):
+        resolve(scope)
+    thread.join()
+    unpacked = Path(starts.read_text().strip())
+    assert unpacked.parent.name.startswith("osqual-base-")
+    assert not unpacked.parent.exists()
+    assert remains(scope) == []
+    assert surroundings.journal.unended() == []
+
+
+def test_what_belongs_to_subordinate_ids_is_removed_by_mmdebstrap(
+    scope: RunScope, starts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stubborn = "mkdir $TMPDIR/system; touch $TMPDIR/system/file; chmod 0 $TMPDIR/system"
+    script = (
+        'if [ "$1" = --unshare-helper ]; then shift; chmod 700 $5/system; exec "$@"; fi\n'
+        f'{stubborn}; echo "$TMPDIR" > "$STARTS"; echo "E: run_setup failed" >&2; exit 1'
+    )
+    stand_in(tmp_path, monkeypatch, script)
+    with pytest.raises(InfrastructureError, match="could not be made"):
+        resolve(scope)
+    assert not Path(starts.read_text().strip()).exists()
 
 
 def test_work_of_a_killed_process_is_taken_over(

@@ -6,7 +6,6 @@ No root and no loop device is needed: everything happens in a user namespace.
 import hashlib
 import shlex
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -17,6 +16,7 @@ from filelock import FileLock, Timeout
 from osqual.bases.cache import BaseCache, digest_file, key_name
 from osqual.bases.debian.failure import check_possible, explain_failure
 from osqual.bases.debian.packages import packages
+from osqual.bases.debian.unpacked import make_unpacked, remove_work
 from osqual.bases.image import BaseImage
 from osqual.bases.inspect import inspect_disk
 from osqual.bases.reference import DebianReference
@@ -27,6 +27,9 @@ from osqual.teardown import ResourceKind, Row, place_of
 
 DISK_MIB = 2048
 POLL_S = 0.1
+# mmdebstrap tidies up when it is interrupted; what it leaves is removed afterwards anyway.
+GRACE_S = 2.0
+END_LIMIT_S = 300.0
 
 # What of mmdebstrap's log says that something new has begun.
 _PHASES = (
@@ -72,7 +75,7 @@ def build_debian(
     lock = cache.lock_path(key_name(key))
     row = scope.own("base", f"base {reference.text}", directory=str(work), lock=str(lock))
     try:
-        job = _left_behind(work) or _start(reference, work, scope)
+        job = _left_behind(work, scope) or _start(reference, work, scope)
         row.created(str(job.pid))
         _wait(job, reference, scope)
         return _import(reference, key, work, cache, scope)
@@ -80,21 +83,21 @@ def build_debian(
         _keep_log(reference, work, scope)
         raise
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        remove_work(work, scope.cancellation.shielded(END_LIMIT_S, f"removing {work}"))
         row.ended()
 
 
 def _is_being_made(row: Row) -> bool:
     with _free(row) as free:
-        return free and Job(place_of(row) / "job").state() is JobState.RUNNING
+        return free and place_of(row).exists()
 
 
 def _end_making(row: Row, scope: RunScope) -> None:
     with _free(row) as free:
         if free:
             work = place_of(row)
-            Job(work / "job").end(cancellation=scope.cancellation)
-            shutil.rmtree(work, ignore_errors=True)
+            Job(work / "job").end(grace_s=GRACE_S, cancellation=scope.cancellation)
+            remove_work(work, scope.cancellation)
 
 
 @contextmanager
@@ -116,13 +119,13 @@ BASE = ResourceKind(is_there=_is_being_made, end=_end_making)
 """A base image in the making."""
 
 
-def _left_behind(work: Path) -> Job | None:
+def _left_behind(work: Path, scope: RunScope) -> Job | None:
     job = Job(work / "job")
     if job.was_started:
         whole = all((work / name).exists() for name in _RESULTS)
         if job.state() is JobState.RUNNING or (job.exit_status == 0 and whole):
             return job
-    shutil.rmtree(work, ignore_errors=True)
+    remove_work(work, scope.cancellation)
     return None
 
 
@@ -132,7 +135,8 @@ def _wait(job: Job, reference: DebianReference, scope: RunScope) -> None:
         _follow(job, reference, scope)
     finally:
         if job.state() is JobState.RUNNING:
-            job.end(cancellation=scope.cancellation.shielded(60.0, "ending mmdebstrap"))
+            token = scope.cancellation.shielded(END_LIMIT_S, "ending mmdebstrap")
+            job.end(grace_s=GRACE_S, cancellation=token)
     if job.exit_status != 0:
         raise explain_failure(reference, job)
 
@@ -157,7 +161,7 @@ def _start(reference: DebianReference, work: Path, scope: RunScope) -> Job:
     for name, content in _uploads().items():
         (work / name).write_text(content, encoding="utf-8")
     argv = mmdebstrap_command(reference, work, scope.settings.qemu.debian_mirror)
-    return Job.start(work / "job", argv, env={"TMPDIR": tempfile.gettempdir()})
+    return Job.start(work / "job", argv, env={"TMPDIR": str(make_unpacked(work))})
 
 
 def mmdebstrap_command(reference: DebianReference, work: Path, mirror: str | None) -> list[str]:
