@@ -16,9 +16,15 @@ from osqual.bases.cache import BaseCache
 from osqual.bases.debian.build import debian_key, mmdebstrap_command
 from osqual.bases.debian.failure import check_possible
 from osqual.bases.reference import DebianReference
-from osqual.bases.resolve import cached_base, resolve_base
+from osqual.bases.resolve import cached_base, check_base, resolve_base
 from osqual.cancellation import Cancellation
-from osqual.errors import InfrastructureError, Interrupted, InvalidInput, OsqualError
+from osqual.errors import (
+    InfrastructureError,
+    Interrupted,
+    InvalidInput,
+    MissingProgram,
+    OsqualError,
+)
 from osqual.running import process_start
 from osqual.scope import RunScope
 from osqual.settings import Directories, Qemu, Settings
@@ -203,6 +209,24 @@ def test_user_namespaces_that_are_not_allowed_are_named(
         check_possible(Cancellation())
     assert "not permitted" in caught.value.details
     assert "unprivileged_userns_clone" in caught.value.resolution
+
+
+def test_what_no_base_could_be_made_with_is_refused_before_anything_is_started(
+    scope: RunScope, starts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(tmp_path, monkeypatch, SUCCEEDS)
+    check_base("debian:bookworm", relative_to=Path(), scope=scope)
+    assert not starts.exists()
+    (tmp_path / "bin" / "mmdebstrap").unlink()
+    for program in ("qemu-img", "unshare"):
+        stand_in(tmp_path, monkeypatch, "exit 0", program)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    with pytest.raises(MissingProgram, match="mmdebstrap"):
+        check_base("debian:bookworm", relative_to=Path(), scope=scope)
+    for reference in ("debian:", "ftp://host/x", "https://host/x.qcow2", "gone.qcow2"):
+        with pytest.raises(InvalidInput):
+            check_base(reference, relative_to=tmp_path, scope=scope)
+    assert remains(scope) == []
 
 
 def test_too_little_space_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,8 @@ def _fetch(reference: DownloadReference, part: Path, scope: RunScope, pause_s: f
             except httpx.HTTPStatusError as error:
                 status = error.response.status_code
                 if status < 500 and status != 429:
-                    raise _refused(reference, str(error)) from error
+                    reason = error.response.reason_phrase
+                    raise _refused(reference, f"HTTP {status} {reason}".rstrip()) from error
                 problem = f"HTTP {status}"
             except httpx.HTTPError as error:
                 problem = str(error) or type(error).__name__

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from osqual.bases.cache import BaseCache, digest_file
 from osqual.bases.image import BaseImage
-from osqual.bases.inspect import inspect_disk
+from osqual.bases.inspect import DiskFacts, inspect_disk
 from osqual.bases.reference import FileReference
 from osqual.cancellation import Cancellation
 from osqual.errors import InvalidInput
@@ -20,20 +20,16 @@ def describe_file(
     found = find_file(reference, cache)
     if found is not None:
         return found
-    if not reference.path.is_file():
-        raise InvalidInput(
-            f"The base image {reference.text} does not exist.",
-            details=f"Looked for {reference.path}.",
-            resolution="correct base_images.json; relative paths start at its directory",
-        )
+    facts = check_file(reference, cancellation)
     try:
         stamp = _stamp(reference.path)
         digest = digest_file(reference.path, cancellation)
     except OSError as error:
         raise InvalidInput(
-            f"The base image {reference.text} cannot be read.", details=str(error)
+            f"The base image {reference.text} cannot be read.",
+            details=str(error),
+            resolution="correct its permissions, or name another image in base_images.json",
         ) from error
-    facts = inspect_disk(reference.path, reference.text, cancellation)
     cache.prepare()
     record = {
         "path": str(reference.path),
@@ -51,6 +47,17 @@ def describe_file(
         format=facts.format,
         kind="file",
     )
+
+
+def check_file(reference: FileReference, cancellation: Cancellation) -> DiskFacts:
+    """Look at the file without reading all of it. Raises InvalidInput."""
+    if not reference.path.is_file():
+        raise InvalidInput(
+            f"The base image {reference.text} does not exist.",
+            details=f"Looked for {reference.path}.",
+            resolution="correct base_images.json; relative paths start at its directory",
+        )
+    return inspect_disk(reference.path, reference.text, cancellation)
 
 
 def find_file(reference: FileReference, cache: BaseCache) -> BaseImage | None:

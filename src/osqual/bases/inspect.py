@@ -29,7 +29,9 @@ def inspect_disk(path: Path, reference: str, cancellation: Cancellation) -> Disk
         )
     except CommandFailed as error:
         raise InvalidInput(
-            f"The base image {reference} is not a disk image.", details=error.details
+            f"The base image {reference} is not a disk image.",
+            details=error.details,
+            resolution="name a qcow2 or raw disk image in base_images.json",
         ) from error
     facts = json.loads(done.stdout)
     # A file that names other files would read whatever it names on this machine.

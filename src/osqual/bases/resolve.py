@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from osqual.bases.cache import BaseCache
-from osqual.bases.debian.build import build_debian, debian_key
-from osqual.bases.files import describe_file, find_file
+from osqual.bases.debian.build import build_debian, check_buildable, debian_key
+from osqual.bases.files import check_file, describe_file, find_file
 from osqual.bases.image import BaseImage
 from osqual.bases.reference import (
     DebianReference,
@@ -58,6 +58,20 @@ def _make(
     from osqual.bases.download import download
 
     return download(parsed, key, cache, scope)
+
+
+def check_base(reference: str, *, relative_to: Path, scope: RunScope) -> None:
+    """Refuse what could not be resolved later. Nothing is made, fetched or written.
+
+    Raises InvalidInput (reference, file), MissingProgram or InfrastructureError.
+    """
+    parsed = parse_reference(reference, relative_to)
+    if isinstance(parsed, FileReference):
+        check_file(parsed, scope.cancellation)
+    elif isinstance(parsed, DebianReference) and not BaseCache(
+        scope.settings.directories.cache
+    ).find(_key(parsed, scope.settings)):
+        check_buildable(scope.cancellation)
 
 
 def cached_base(reference: str, *, relative_to: Path, settings: Settings) -> BaseImage | None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from osqual.bases.image import BaseImage
-from osqual.bases.resolve import cached_base, resolve_base
+from osqual.bases.resolve import cached_base, check_base, resolve_base
 from osqual.builders.base import BuildRequest
 from osqual.builders.build_vm import MAC, BuildVm, MachineShape, boot, end, restore
 from osqual.builders.cleaning import clean_digest, clean_script, key_variable, shutdown_command
@@ -60,7 +60,7 @@ class LayeredBuilder:
     def validate(self, request: BuildRequest, scope: RunScope) -> None:
         """Refuse what cannot be built, before anything is started. Raises InvalidInput."""
         inputs = read_inputs(request.template, os.environ, datetime.now(UTC))
-        base_reference(request)
+        check_base(base_reference(request), relative_to=base_directory(request), scope=scope)
         inputs.content_keys("", request.find_file)
         for program in ("qemu-system-x86_64", "qemu-img", "ssh", "ssh-keygen"):
             find_program(program)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from osqual.bases.image import BaseImage
-from osqual.bases.resolve import cached_base, resolve_base
+from osqual.bases.resolve import cached_base, check_base, resolve_base
 from osqual.builders.base import BuildRequest
 from osqual.builders.cleaning import SCRIPT_NAME, clean_digest, clean_script, key_variable
 from osqual.builders.functions import live_functions
@@ -63,7 +63,7 @@ class PackerBuilder:
             raise InvalidInput(
                 f"{template.source}: templates for {template.builder_type!r} cannot be built yet."
             )
-        base_reference(request)
+        check_base(base_reference(request), relative_to=base_directory(request), scope=scope)
         user_variables(template, os.environ)
         for name in local_files(template):
             locate(request)(name)

@@ -20,11 +20,13 @@ from osqual.bases.debian.unpacked import make_unpacked, remove_work
 from osqual.bases.image import BaseImage
 from osqual.bases.inspect import inspect_disk
 from osqual.bases.reference import DebianReference
+from osqual.cancellation import Cancellation
 from osqual.errors import OsqualError
 from osqual.process import Job, JobState, find_program
 from osqual.scope import RunScope
 from osqual.teardown import ResourceKind, Row, place_of
 
+PROGRAMS = ("mmdebstrap", "qemu-img", "unshare")
 DISK_MIB = 2048
 POLL_S = 0.1
 # mmdebstrap tidies up when it is interrupted; what it leaves is removed afterwards anyway.
@@ -69,8 +71,6 @@ def build_debian(
 
     A build that another process left running or finished is taken over instead of a new one.
     """
-    find_program("mmdebstrap")
-    find_program("qemu-img")
     work = cache.partial(key)
     lock = cache.lock_path(key_name(key))
     row = scope.own("base", f"base {reference.text}", directory=str(work), lock=str(lock))
@@ -85,6 +85,13 @@ def build_debian(
     finally:
         remove_work(work, scope.cancellation.shielded(END_LIMIT_S, f"removing {work}"))
         row.ended()
+
+
+def check_buildable(cancellation: Cancellation) -> None:
+    """Raise MissingProgram or InfrastructureError where no base can be made."""
+    for program in PROGRAMS:
+        find_program(program)
+    check_possible(cancellation)
 
 
 def _is_being_made(row: Row) -> bool:
@@ -156,7 +163,7 @@ def _follow(job: Job, reference: DebianReference, scope: RunScope) -> None:
 
 
 def _start(reference: DebianReference, work: Path, scope: RunScope) -> Job:
-    check_possible(scope.cancellation)
+    check_buildable(scope.cancellation)
     work.mkdir(parents=True)
     for name, content in _uploads().items():
         (work / name).write_text(content, encoding="utf-8")
