@@ -97,6 +97,7 @@ def preview(
             ),
             cancellation=engine.cancellation,
             step="validate",
+            dry=True,
         )
         context = RunContext(
             scope=scope,

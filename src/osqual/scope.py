@@ -24,6 +24,8 @@ class RunScope:
     bus: EventBus
     cancellation: Cancellation
     step: str = ""
+    dry: bool = False
+    """Only looking: nothing may be started."""
 
     def emit(self, kind: EventKind, message: str = "", **data: Any) -> None:
         """Publish an event of this run and step, stamped with the wall clock."""

@@ -11,7 +11,7 @@ import pytest
 
 from osqual.cancellation import Cancellation
 from osqual.errors import Interrupted, MissingProgram
-from osqual.qemu.acceleration import Acceleration, Host, probe
+from osqual.qemu.acceleration import Acceleration, Host, NoAcceleration, probe
 from osqual.qemu.tiny_initrd import MARKER, tiny_initrd
 from osqual.running import process_start
 from osqual.settings import Directories, Qemu, Settings
@@ -135,18 +135,58 @@ def test_nothing_is_started_without_the_device(bench: Bench) -> None:
     assert bench.started == 0
 
 
-@pytest.mark.parametrize("forced", ["kvm", "tcg"])
-def test_the_setting_decides_alone(bench: Bench, forced: str) -> None:
-    bench.qemu(HANGS)
-    settings = Settings(
+def asking_for(bench: Bench, accelerator: str) -> Settings:
+    return Settings(
         directories=bench.settings.directories,
-        qemu=Qemu.model_validate({"acceleration": forced}),
+        qemu=Qemu.model_validate({"acceleration": accelerator}),
         sources={"qemu.acceleration": "$OSQUAL_ACCELERATION"},
     )
-    chosen = probe(settings, Cancellation(), host=bench.host)
-    assert chosen.accelerator == forced
+
+
+def test_emulation_that_is_asked_for_needs_no_trial(bench: Bench) -> None:
+    bench.qemu(COMES_UP)
+    chosen = probe(asking_for(bench, "tcg"), Cancellation(), host=bench.host)
+    assert chosen.accelerator == "tcg"
     assert chosen.reason == "set by $OSQUAL_ACCELERATION"
     assert bench.started == 0
+
+
+def test_kvm_that_is_asked_for_is_tried_all_the_same(bench: Bench) -> None:
+    bench.qemu(COMES_UP)
+    settings = asking_for(bench, "kvm")
+    assert probe(settings, Cancellation(), host=bench.host).accelerator == "kvm"
+    untried = replace(bench.host, boot_directory=Path("/nonexistent"), boot_id="two")
+    assert probe(settings, Cancellation(), host=untried).accelerator == "kvm"
+    assert bench.started == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "device", "reason"),
+    [
+        (HANGS, None, "did not come up under KVM"),
+        (ABORTS, None, "failed to set MSR"),
+        (COMES_UP, Path("/nonexistent/kvm"), "has no /nonexistent/kvm"),
+    ],
+)
+def test_kvm_that_is_asked_for_and_does_not_work_is_named(
+    bench: Bench, script: str, device: Path | None, reason: str
+) -> None:
+    bench.qemu(script)
+    host = replace(bench.host, device=device or bench.host.device)
+    with pytest.raises(NoAcceleration, match="OSQUAL_ACCELERATION") as caught:
+        probe(asking_for(bench, "kvm"), Cancellation(), host=host)
+    assert reason in caught.value.details
+    assert "auto" in caught.value.resolution
+
+
+def test_nothing_is_started_where_that_is_not_wanted(bench: Bench) -> None:
+    bench.qemu(COMES_UP)
+    look = bench.settings, Cancellation()
+    assert probe(*look, host=bench.host, may_boot=False).accelerator == "tcg"
+    assert bench.started == 0
+    bench.probe()
+    assert probe(*look, host=bench.host, may_boot=False).accelerator == "kvm"
+    assert bench.started == 1
 
 
 def test_without_any_kernel_the_answer_is_safe_and_not_kept(bench: Bench) -> None:

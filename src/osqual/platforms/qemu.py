@@ -38,14 +38,18 @@ class QemuPlatform:
     """See `platforms.base.Platform`. Sizes of nodes come from the settings' `qemu` section."""
 
     def validate(self, request: ProvisionRequest, scope: RunScope) -> None:
-        """Programs, memory and disk. Raises MissingProgram, InvalidInput or NotEnoughRoom."""
+        """Programs, acceleration, memory and disk.
+
+        Raises MissingProgram, NoAcceleration, InvalidInput or NotEnoughRoom.
+        """
         for program in PROGRAMS:
             find_program(program)
         plans = plan_nodes(request.topology, scope.directory)
+        acceleration = probe(scope.settings, scope.cancellation, may_boot=not scope.dry)
         problem = check_room(
             nodes=len(plans),
             qemu=scope.settings.qemu,
-            accelerator=probe(scope.settings, scope.cancellation).accelerator,
+            accelerator=acceleration.accelerator,
             room=measure_room(scope.directory),
             directory=scope.directory,
         )

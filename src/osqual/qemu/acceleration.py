@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from osqual.cancellation import Cancellation
+from osqual.errors import InfrastructureError
 from osqual.process import Job, JobState, find_program, write_atomic
 from osqual.qemu.tiny_initrd import MARKER, tiny_initrd
 from osqual.settings import Settings
@@ -32,6 +33,10 @@ SLOW_VERDICT_VALID_S = 3600.0
 
 # What a kernel prints first; for whole disks, whose later output is not ours to choose.
 _BANNER = b"Linux version "
+
+
+class NoAcceleration(InfrastructureError):
+    """Hardware acceleration was asked for, and it does not work here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,18 +93,41 @@ def tcg(reason: str) -> Acceleration:
 
 
 def probe(
-    settings: Settings, cancellation: Cancellation, *, host: Host | None = None
+    settings: Settings,
+    cancellation: Cancellation,
+    *,
+    host: Host | None = None,
+    may_boot: bool = True,
 ) -> Acceleration:
-    """The accelerator for this host; `settings.qemu.acceleration` decides alone when it is set.
+    """The accelerator for this host; `qemu.acceleration` asks for one.
 
     Takes seconds the first time and is then read from the cache, until the host is booted again or
-    QEMU changes. Raises MissingProgram, Interrupted or TimeLimitExceeded.
+    QEMU changes; without `may_boot` nothing is started. Raises NoAcceleration when KVM is asked for
+    and does not work; MissingProgram, Interrupted or TimeLimitExceeded.
     """
-    forced = settings.qemu.acceleration
-    if forced != "auto":
-        reason = f"set by {settings.source_of('qemu.acceleration')}"
-        return kvm(reason) if forced == "kvm" else tcg(reason)
-    host = host or Host.this()
+    wanted = settings.qemu.acceleration
+    source = f"set by {settings.source_of('qemu.acceleration')}"
+    if wanted == "tcg":
+        return tcg(source)
+    found = _look(settings, host or Host.this(), cancellation, may_boot)
+    if wanted == "auto":
+        return found or tcg("there is no kernel on this host yet to try KVM with")
+    if found is None:
+        return kvm(source)
+    if found.accelerator != "kvm":
+        raise NoAcceleration(
+            f"KVM does not work on this host, and qemu.acceleration asks for it ({source}).",
+            details=found.reason,
+            resolution="set qemu.acceleration to auto (or OSQUAL_ACCELERATION=auto), which takes "
+            "what works; or mend KVM: `osqual doctor` says what was tried",
+        )
+    return found
+
+
+def _look(
+    settings: Settings, host: Host, cancellation: Cancellation, may_boot: bool
+) -> Acceleration | None:
+    """What works here; None when that could not be tried."""
     if not host.device.exists():
         return tcg(f"this host has no {host.device}")
     if not os.access(host.device, os.R_OK | os.W_OK):
@@ -107,18 +135,18 @@ def probe(
     record = settings.directories.cache / "acceleration.json"
     key = _host_key(host)
     known = _read_verdict(record, key)
-    if known is not None:
+    if known is not None or not may_boot:
         return known
     return _probe_now(settings, host, record, key, cancellation)
 
 
 def _probe_now(
     settings: Settings, host: Host, record: Path, key: str, cancellation: Cancellation
-) -> Acceleration:
+) -> Acceleration | None:
     bases = settings.directories.cache / "bases"
     evidence = next(_kernels(bases, host), None) or next(_disks(bases), None)
     if evidence is None:
-        return tcg("there is no kernel on this host yet to try KVM with")
+        return None
     with tempfile.TemporaryDirectory(prefix="osqual-kvm-") as directory:
         outcome = _boot(evidence, host, Path(directory), cancellation)
     if outcome.up:
