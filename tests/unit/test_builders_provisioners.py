@@ -160,6 +160,18 @@ def test_other_parts_of_the_template() -> None:
         read_inputs(ebs, {}, STARTED)
 
 
+def test_each_line_of_a_long_secret_is_one_and_longer_ones_come_first() -> None:
+    key = "-----BEGIN KEY-----\nAAAAsecretBBBB\n}\n-----END KEY-----\n"
+    variables = {"key": key, "word": "secret", "empty": ""}
+    inputs = read(variables=variables, **{"sensitive-variables": ["key", "word", "empty"]})
+    assert inputs.secrets == (
+        "-----BEGIN KEY-----",
+        "-----END KEY-----",
+        "AAAAsecretBBBB",
+        "secret",
+    )
+
+
 def test_secrets_are_the_values_of_sensitive_variables() -> None:
     inputs = read(variables={"a": "s3cret", "b": ""}, **{"sensitive-variables": ["a", "b"]})
     assert inputs.secrets == ("s3cret",)

@@ -1,6 +1,6 @@
 """What the layered builder reads from a template: options, provisioners, and what it refuses."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -21,6 +21,10 @@ ROOT_KEYS = (
 
 # Post-processors that change or move nothing that osqual publishes.
 _HARMLESS_POST_PROCESSORS = ("manifest", "checksum", "compress", "artifice")
+
+
+MIN_SECRET = 6
+"""Shorter lines of a longer secret, such as a brace, are everywhere and tell nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +71,21 @@ def read_inputs(
         options=options,
         stable=read_provisioners(template, name, stable),
         live=read_provisioners(template, name, live),
-        secrets=tuple(variables[key] for key in sensitive if variables.get(key)),
+        secrets=_secrets(variables.get(key, "") for key in sensitive),
         warnings=_warnings(template),
     )
+
+
+def _secrets(values: Iterable[str]) -> tuple[str, ...]:
+    """What may not stand in a log, which is looked at line by line: each line of a key counts.
+
+    The longest first, because one may be part of another.
+    """
+    found = set[str]()
+    for value in values:
+        lines = [line.strip() for line in value.splitlines()]
+        found.update(line for line in lines if len(line) >= (MIN_SECRET if len(lines) > 1 else 1))
+    return tuple(sorted(found, key=lambda text: (-len(text), text)))
 
 
 def _options(builder: Mapping[str, Any], functions: Mapping[str, Function]) -> dict[str, Any]:
