@@ -10,16 +10,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from osqual.bases.debian.failure import check_possible
 from osqual.cancellation import Cancellation
-from osqual.errors import OsqualError
-from osqual.process import run
+from osqual.errors import InfrastructureError, OsqualError
 from osqual.programs import inspect_programs
-from osqual.qemu.acceleration import probe
+from osqual.qemu.acceleration import Acceleration, NoAcceleration, probe
+from osqual.qemu.footprint import machines_room
+from osqual.qemu.ports import PORT_RANGE, reserved_group, reserved_ports
+from osqual.room import measure_room
 from osqual.settings import Settings
 
 MULTICAST_GROUP = "230.0.0.1"
 ENOUGH_DISK_GB = 10
 MIN_PYTHON = (3, 11)
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
 class Level(StrEnum):
@@ -42,12 +46,18 @@ class Check:
 
 def diagnose(settings: Settings, cancellation: Cancellation) -> list[Check]:
     """Every check, in the order people fix things."""
+    acceleration: Acceleration | OsqualError
+    try:
+        acceleration = probe(settings, cancellation)
+    except OsqualError as error:
+        acceleration = error
+    accelerator = acceleration.accelerator if isinstance(acceleration, Acceleration) else "tcg"
     return [
         *_programs(),
         _python(),
-        _namespaces(),
-        _acceleration(settings, cancellation),
-        _memory(settings),
+        _making_bases(cancellation),
+        _acceleration(acceleration),
+        _memory(settings, accelerator),
         *_space(settings),
         _ports(),
         _multicast(),
@@ -78,48 +88,46 @@ def _python() -> Check:
     )
 
 
-def _namespaces() -> Check:
-    name = "user namespaces"
+def _making_bases(cancellation: Cancellation) -> Check:
+    name = "making bases"
     try:
-        done = run(["unshare", "--user", "--map-root-user", "true"], check=False, timeout_s=20)
+        check_possible(cancellation)
     except OsqualError as error:
-        return Check(name=name, level=Level.NOTE, found=error.brief)
-    if done.exit_status == 0 or os.geteuid() == 0:
-        return Check(name=name, level=Level.OK, found="available")
-    return Check(
-        name=name,
-        level=Level.NOTE,
-        found=f"not for this user ({done.stderr.strip()}); `debian:` bases cannot be made here",
-        resolution="sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu), or use a "
-        "base image from a URL",
-    )
-
-
-def _acceleration(settings: Settings, cancellation: Cancellation) -> Check:
-    try:
-        found = probe(settings, cancellation)
-    except OsqualError as error:
+        return _failed(name, error)
+    if not KEYRING.is_file():
         return Check(
-            name="acceleration",
+            name=name,
             level=Level.NOTE,
-            found=error.brief,
-            resolution=error.resolution,
+            found=f"no {KEYRING}: Debian's signatures cannot be checked",
+            resolution="apt-get install debian-archive-keyring",
         )
+    return Check(name=name, level=Level.OK, found="user namespaces, space and Debian's keys")
+
+
+def _failed(name: str, error: OsqualError, level: Level = Level.NOTE) -> Check:
+    found = " ".join(part.strip() for part in (error.brief, error.details) if part)
+    return Check(name=name, level=level, found=found, resolution=error.resolution)
+
+
+def _acceleration(found: Acceleration | OsqualError) -> Check:
+    name = "acceleration"
+    if isinstance(found, OsqualError):
+        missing = isinstance(found, NoAcceleration)
+        return _failed(name, found, Level.MISSING if missing else Level.NOTE)
     level = Level.OK if found.accelerator == "kvm" else Level.NOTE
     return Check(
-        name="acceleration",
+        name=name,
         level=level,
         found=f"{found.accelerator}: {found.reason}",
         resolution="" if level is Level.OK else "nothing to do; runs take several times longer",
     )
 
 
-def _memory(settings: Settings) -> Check:
-    facts = dict(
-        line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines() if ":" in line
-    )
-    available_mb = int(facts["MemAvailable"].split()[0]) // 1024
-    wanted_mb = 3 * settings.qemu.memory_mb
+def _memory(settings: Settings, accelerator: str) -> Check:
+    available_mb = measure_room(settings.directories.state).memory_mb
+    wanted_mb = machines_room(
+        count=3, memory_mb=settings.qemu.memory_mb, accelerator=accelerator
+    ).memory_mb
     found = f"{available_mb} MB available; a cluster of 3 takes {wanted_mb} MB"
     if available_mb >= wanted_mb:
         return Check(name="memory", level=Level.OK, found=found)
@@ -131,19 +139,35 @@ def _memory(settings: Settings) -> Check:
     )
 
 
+def check_directories(settings: Settings) -> None:
+    """Raise InfrastructureError for a directory of ours that cannot be made or written."""
+    for kind, path in settings.directories:
+        check_directory(kind, path)
+
+
+def check_directory(kind: str, path: Path) -> Path:
+    """The nearest directory that is there, in which the rest can be made."""
+    place = next(parent for parent in (path, *path.parents) if os.path.lexists(parent))
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise InfrastructureError(
+            f"Cannot write to the {kind} directory {path}.",
+            details=f"{place} is not "
+            + ("yours to write to." if place.is_dir() else "a directory."),
+            resolution=f"make it writable, or set OSQUAL_{kind.upper()}_DIR to a directory that is",
+        )
+    return place
+
+
 def _space(settings: Settings) -> Iterator[Check]:
     for kind, path in settings.directories:
-        place = next(parent for parent in (path, *path.parents) if parent.exists())
+        try:
+            place = check_directory(kind, path)
+        except InfrastructureError as error:
+            yield _failed(f"{kind} directory", error, Level.MISSING)
+            continue
         free_gb = shutil.disk_usage(place).free // 10**9
         found = f"{path}: {free_gb} GB free"
-        if not os.access(place, os.W_OK):
-            yield Check(
-                name=f"{kind} directory",
-                level=Level.MISSING,
-                found=f"{path}: not writable",
-                resolution=f"make it writable, or set OSQUAL_{kind.upper()}_DIR",
-            )
-        elif free_gb < ENOUGH_DISK_GB:
+        if free_gb < ENOUGH_DISK_GB:
             yield Check(
                 name=f"{kind} directory",
                 level=Level.NOTE,
@@ -155,17 +179,14 @@ def _space(settings: Settings) -> Iterator[Check]:
 
 
 def _ports() -> Check:
+    """Reserved as for a cluster: ports of the loopback and a multicast group."""
     try:
-        with socket.socket() as probe_socket:
-            probe_socket.bind(("127.0.0.1", 0))
-    except OSError as error:
-        return Check(
-            name="ports",
-            level=Level.MISSING,
-            found=f"cannot listen on loopback: {error}",
-            resolution="bring the loopback interface up",
-        )
-    return Check(name="ports", level=Level.OK, found="loopback can be listened on")
+        with reserved_ports(3), reserved_group():
+            pass
+    except OsqualError as error:
+        return _failed("ports", error, Level.MISSING)
+    found = f"free ones of the loopback between {PORT_RANGE.start} and {PORT_RANGE.stop - 1}"
+    return Check(name="ports", level=Level.OK, found=found)
 
 
 def _multicast() -> Check:

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from osqual.errors import OsqualError
@@ -36,13 +37,6 @@ PROGRAMS: tuple[Program, ...] = (
         purpose="`debian:` base images",
         version_argv=("mmdebstrap", "--version"),
     ),
-    Program(name="sfdisk", purpose="`debian:` base images", version_argv=("sfdisk", "--version")),
-    Program(name="mke2fs", purpose="`debian:` base images", version_argv=("mke2fs", "-V")),
-    Program(
-        name="grub-mkimage",
-        purpose="`debian:` base images",
-        version_argv=("grub-mkimage", "--version"),
-    ),
     Program(
         name="packer",
         purpose="images in a cloud, --builder packer",
@@ -73,15 +67,17 @@ class FoundProgram:
 
 
 def inspect_programs(programs: Sequence[Program] = PROGRAMS) -> list[FoundProgram]:
-    """Look for each program and ask it for its version."""
-    return [
-        FoundProgram(
+    """Look for each program and ask it for its version, all of them at once."""
+
+    def inspect(program: Program) -> FoundProgram:
+        return FoundProgram(
             program=program,
             path=shutil.which(program.name) or "",
             version=program_version(program.version_argv),
         )
-        for program in programs
-    ]
+
+    with ThreadPoolExecutor(max_workers=max(1, len(programs))) as pool:
+        return list(pool.map(inspect, programs))
 
 
 def program_version(argv: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from osqual.catalogue.inputs import ConfigurationInputs, load_inputs
 from osqual.cluster_file import CLUSTER_DIRECTORY, cluster_document
 from osqual.cluster_wish import terraform_wish
 from osqual.context import Note, RunContext, need
+from osqual.diagnosis import check_directories
 from osqual.errors import CleanupIncomplete, InvalidInput
 from osqual.install import install_product, run_setup_script
 from osqual.installer import check_installer
@@ -42,6 +43,7 @@ def validate_inputs(context: RunContext) -> Note:
     """Read every input, and refuse what cannot work before anything is started."""
     scope = context.scope
     read_inputs(context)
+    check_directories(scope.settings)
     inputs = need(context.inputs)
     for warning in inputs.warnings:
         scope.warn(warning)

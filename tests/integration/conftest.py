@@ -23,7 +23,7 @@ TINY = "debian/12/qemu/hello-1.0/docker-none"
 """One node and a product that is a greeting, for what is not about the product."""
 collect_ignore = ["tiny"]
 PROGRAMS: Mapping[str, tuple[str, ...]] = {
-    "qemu": ("qemu-system-x86_64", "qemu-img", "ssh", "mmdebstrap", "sfdisk", "grub-mkimage"),
+    "qemu": ("qemu-system-x86_64", "qemu-img", "ssh", "mmdebstrap", "sfdisk"),
     "packer": ("packer",),
     "postgres": ("initdb", "pg_ctl"),
 }
