@@ -58,7 +58,10 @@ class InvalidFile(InvalidInput):
         self, source: str, problem: str, *, line: int = 0, key: str = "", resolution: str = ""
     ) -> None:
         place = f"{source}:{line}" if line else source
-        super().__init__(f"{place}: {key + ': ' if key else ''}{problem}", resolution=resolution)
+        super().__init__(
+            f"{place}: {key + ': ' if key else ''}{problem}",
+            resolution=resolution or f"correct {place}",
+        )
         self.source = source
         self.problem = problem
         self.line = line

@@ -258,16 +258,18 @@ def _check_variable(value: str) -> None:
         raise ValueError(f"{value!r} is taken; choose another name")
 
 
+def _problem(item: Any) -> str:
+    name = ".".join(str(part) for part in item["loc"]) or "the file"
+    return f"{name}: {'unknown key' if item['type'] == 'extra_forbidden' else item['msg']}"
+
+
 def _read_product(directory: Path) -> Product:
     path = directory / FILE_NAME
     content = _read_yaml(path)
     try:
         definition = _Definition.model_validate(content)
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(str(part) for part in item['loc']) or 'the file'}: {item['msg']}"
-            for item in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
+        problems = [_problem(item) for item in error.errors(include_url=False)]
         raise _invalid(path, problems) from error
     problems = [*_inconsistencies(definition), *_path_problems(directory, definition)]
     if problems:

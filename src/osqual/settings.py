@@ -281,4 +281,5 @@ def _set(values: dict[str, Any], dotted: str, value: str) -> None:
 def _problem(item: Any, sources: Mapping[str, str]) -> str:
     name = ".".join(str(part) for part in item["loc"])
     source = sources.get(name) or sources.get(name.rpartition(".")[0]) or "settings"
-    return f"{source}: {name}: {item['msg']}"
+    problem = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
+    return f"{source}: {name}: {problem}"

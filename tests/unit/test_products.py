@@ -95,7 +95,7 @@ def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
         ("", "the file:"),
         ("[]", "the file:"),
         ("suites: []", "suites:"),
-        (MINIMAL + "colour: red", "colour: Extra inputs"),
+        (MINIMAL + "colour: red", "colour: unknown key"),
         (MINIMAL.replace("integration, kind", "smoke, kind"), "suites.0.stage"),
         (MINIMAL.replace("path: tests", "path: nothing"), "suites.0.path: 'nothing' does not"),
         (MINIMAL.replace("path: tests", "path: ../.."), "suites.0.path: '../..' leads out"),

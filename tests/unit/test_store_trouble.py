@@ -116,7 +116,7 @@ def test_many_that_open_a_new_store_at_once_all_get_it(tmp_path: Path) -> None:
 
 def test_a_state_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InvalidInput, match="OSQUAL_STATE_DIR"):
+    with pytest.raises(StoreFailed, match="OSQUAL_STATE_DIR"):
         open_store(settings(tmp_path / "file" / "state"))
     with (
         pytest.raises(InfrastructureError, match="cannot be used"),

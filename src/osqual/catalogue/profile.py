@@ -70,7 +70,10 @@ def _parse_with_library(text: str, source: str) -> Mapping[str, Any]:
         values: dict[str, Any] = hcl2.loads(text, serialization_options=options)
     except LarkError as error:
         line = getattr(error, "line", 0)
-        message = "not a valid variable file: " + str(error).splitlines()[0]
+        column = getattr(error, "column", 0)
+        message = "not a valid variable file: unexpected text" + (
+            f" in column {column}" if column and column > 0 else ""
+        )
         raise InvalidFile(source, message, line=line if line and line > 0 else 0) from error
     except (RecursionError, ValueError, KeyError, RuntimeError, TypeError) as error:
         raise InvalidFile(source, f"not a usable variable file: {error}") from error

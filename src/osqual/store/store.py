@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, delete, insert, select, update
 from sqlalchemy.engine import RowMapping
 
-from osqual.errors import InvalidInput, NotFound
+from osqual.errors import NotFound, StoreFailed
 from osqual.failpoints import boundary
 from osqual.model import Judgement, SuiteResult
 from osqual.settings import Settings
@@ -34,7 +34,7 @@ def open_store(settings: Settings) -> "Store":
     try:
         settings.directories.state.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InvalidInput(
+        raise StoreFailed(
             f"The state directory {settings.directories.state} cannot be made.",
             details=str(error),
             resolution="set OSQUAL_STATE_DIR to a directory that you may write to",
