@@ -60,7 +60,7 @@ def measure_start(repeat: int) -> bool:
 
 
 def measure_run(work: Path, cache: Path, repeat: int) -> bool:
-    """A whole run with its image built: what is neither machines booting nor the product's own."""
+    """A whole run with its image built: what is not the product's own, with the boot and without."""
     catalogue = work / "catalogue"
     shutil.copytree(ROOT / "examples", catalogue)
     (catalogue / ".git").mkdir()
@@ -73,6 +73,7 @@ def measure_run(work: Path, cache: Path, repeat: int) -> bool:
     argv = [sys.executable, "-m", "osqual", "run", "-C", str(catalogue), LEAF, "--json"]
     whole: list[float] = []
     own: list[float] = []
+    boots: list[float] = []
     for number in range(repeat + 1):
         began = time.monotonic()
         done = subprocess.run(argv, check=False, env=environ, stdout=subprocess.PIPE, text=True)
@@ -83,18 +84,20 @@ def measure_run(work: Path, cache: Path, repeat: int) -> bool:
         steps = result["step_seconds"]
         product = steps["install"] + steps["test"]
         whole.append(took)
-        own.append(took - product - steps["provision"])
+        own.append(took - product)
+        boots.append(steps["provision"])
         print(f"run {number}: {took:.1f} s, {result['verdict']}, {steps}", file=sys.stderr)
-    total, engine = statistics.median(whole), statistics.median(own)
-    reached = engine <= ENGINE_GOAL * total
+    total, rest, boot = (statistics.median(times) for times in (whole, own, boots))
+    reached = rest <= ENGINE_GOAL * total
     print(
-        "| a run, image built before | whole | engine | share | goal |",
-        "|---|---|---|---|---|",
+        "| a run, image built before | seconds | share | goal |",
+        "|---|---|---|---|",
+        f"| from `osqual run` to its end | {total:.1f} | | |",
+        f"| without the product's scripts and tests | {rest:.1f} | {100 * rest / total:.1f} % "
+        f"| {100 * ENGINE_GOAL:.0f} %: {mark(reached)} |",
+        f"| of that, three machines booting | {boot:.1f} | {100 * boot / total:.1f} % | |",
+        f"| the engine itself | {rest - boot:.1f} | {100 * (rest - boot) / total:.1f} % | |\n",
         sep="\n",
-    )
-    print(
-        f"| wall clock | {total:.1f} s | {engine:.1f} s | {100 * engine / total:.1f} % "
-        f"| {100 * ENGINE_GOAL:.0f} %: {mark(reached)} |\n"
     )
     return reached
 
