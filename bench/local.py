@@ -60,7 +60,7 @@ def measure_start(repeat: int) -> bool:
 
 
 def measure_run(work: Path, cache: Path, repeat: int) -> bool:
-    """A whole run with its image built: what is not the product's own, with the boot and without."""
+    """A run with its image built: what is not the product's own, with the boot and without."""
     catalogue = work / "catalogue"
     shutil.copytree(ROOT / "examples", catalogue)
     (catalogue / ".git").mkdir()
