@@ -25,9 +25,12 @@ def _git_without_a_person() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> Iterator[None]:
-    """A shell has its background commands ignore SIGINT, and what tests start would inherit it."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.SIG_IGN:
+    """A shell has its background commands ignore SIGINT, nohup SIGHUP; tests would pass it on."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)}
+    if before[signal.SIGINT] is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if before[signal.SIGHUP] is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
