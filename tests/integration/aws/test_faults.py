@@ -107,6 +107,22 @@ def test_a_run_that_was_killed_while_it_tests_goes_on(world: World) -> None:
     assert world.cloud.left() == {}
 
 
+def test_packer_goes_on_without_its_osqual_and_is_followed_again(world: World) -> None:
+    world.without_cluster()
+    begun, go_on = world.root / "begun", world.root / "go-on"
+    waiting = f"#!/bin/sh\ntouch {begun}\nwhile [ ! -e {go_on} ]; do sleep 0.2; done\n"
+    (world.leaf / "provision.sh").write_text(waiting)
+    child = world.start("run", LEAF)
+    wait_for(begun.exists, child)
+    child.kill()
+    child.communicate(timeout=60)
+    go_on.touch()
+    assert world.osqual("resume").returncode == 0
+    assert world.cloud.proxy.calls.count("RunInstances") == 1
+    assert len(world.published()) == 3
+    assert world.cloud.left() == {}
+
+
 def test_a_build_that_was_killed_with_packer_is_ended_by_its_tags_alone(world: World) -> None:
     world.without_cluster()
     settings = (world.catalogue / "osqual.yaml").read_text()

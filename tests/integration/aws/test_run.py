@@ -68,3 +68,53 @@ def test_a_dry_run_plans_for_real_and_creates_nothing(world: World) -> None:
     assert world.cloud.own_images() == []
     assert world.published() == set()
     assert not any(call.startswith(("Create", "Run")) for call in world.cloud.proxy.calls)
+
+
+HCL = """
+variable "region" {{
+  default = "{region}"
+}}
+
+source "amazon-ebs" "thing" {{
+  region               = var.region
+  instance_type        = "m4.xlarge"
+  source_ami           = "ami-00000000"
+  ami_name             = "thing-${{timestamp()}}"
+  ssh_username         = "{user}"
+  ssh_host             = "127.0.0.1"
+  ssh_port             = {port}
+  ssh_private_key_file = "{key}"
+}}
+
+build {{
+  sources = ["source.amazon-ebs.thing"]
+
+  provisioner "shell" {{
+    script = "provision.sh"
+  }}
+}}
+"""
+
+
+@pytest.mark.unproven
+def test_a_template_in_hcl_builds_as_one_in_json(world: World) -> None:
+    world.without_cluster()
+    settings = (world.catalogue / "osqual.yaml").read_text()
+    world.settings(settings + "files: {template: packer.pkr.hcl}\n")
+    template = world.leaf / "packer.json"
+    builder = json.loads(template.read_text())["builders"][0]
+    template.unlink()
+    (world.leaf / "packer.pkr.hcl").write_text(
+        HCL.format(
+            region=REGION,
+            user=builder["ssh_username"],
+            port=builder["ssh_port"],
+            key=builder["ssh_private_key_file"],
+        )
+    )
+    result = world.run()
+    assert set(result["images"]) == {REGION}
+    assert (world.root / "provisioned").exists()
+    (image,) = world.cloud.own_images()
+    assert image["Name"].startswith("thing-")
+    assert not world.cloud.is_public(REGION, image["ImageId"])
