@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.aws.conftest import LEAF, OUTPUTS, World
 
-pytestmark = [pytest.mark.aws, pytest.mark.unproven, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.aws, pytest.mark.timeout(900)]
 
 
 def no_builder(world: World) -> None:

@@ -7,7 +7,7 @@ import yaml
 
 from tests.integration.aws.conftest import BASE, LEAF, NEWER, OTHER_REGION, REGION, World
 
-pytestmark = [pytest.mark.aws, pytest.mark.unproven, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.aws, pytest.mark.timeout(900)]
 
 
 def publish(world: World) -> dict[str, str]:
