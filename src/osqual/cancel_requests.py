@@ -1,7 +1,7 @@
 """Wishes of other processes that a run stops: written into the store, noticed by the run."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from osqual.cancellation import Cancellation
@@ -16,20 +16,33 @@ def heed_requests(
     run_id: str, store: Store, cancellation: Cancellation, *, poll_s: float = POLL_S
 ) -> Iterator[None]:
     """While inside, each request in the store for this run cancels the token once."""
+
+    def asked() -> int:
+        try:
+            return store.cancels(run_id)
+        except StoreFailed:
+            return 0  # the run itself will say what is wrong with it
+
+    with heed(asked, cancellation, poll_s=poll_s):
+        yield
+
+
+@contextmanager
+def heed(
+    asked: Callable[[], int], cancellation: Cancellation, *, poll_s: float = POLL_S
+) -> Iterator[None]:
+    """While inside, the token is cancelled as often as was `asked` for."""
     over = threading.Event()
 
     def watch() -> None:
         heeded = 0
         while not over.wait(poll_s):
-            try:
-                asked = store.cancels(run_id)
-            except StoreFailed:
-                continue  # the run itself will say what is wrong with it
-            for _ in range(asked - heeded):
+            wanted = asked()
+            for _ in range(wanted - heeded):
                 cancellation.cancel()
-            heeded = max(heeded, asked)
+            heeded = max(heeded, wanted)
 
-    watcher = threading.Thread(target=watch, name=f"cancel-requests-{run_id}", daemon=True)
+    watcher = threading.Thread(target=watch, name="cancel-requests", daemon=True)
     watcher.start()
     try:
         yield

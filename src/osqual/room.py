@@ -45,8 +45,9 @@ def measure_room(directory: Path) -> Room:
     place = next(path for path in (directory, *directory.parents) if path.exists())
     found = os.statvfs(place)
     memory_kb = _mem_available_kb(Path("/proc/meminfo").read_text())
+    memory_mb = min([memory_kb // 1024, *container_mb(Path("/sys/fs/cgroup"))])
     return Room(
-        memory_mb=memory_kb // 1024,
+        memory_mb=memory_mb,
         disk_mb=found.f_bavail * found.f_frsize >> 20,
         cores=available_cpus(),
     )
@@ -55,6 +56,16 @@ def measure_room(directory: Path) -> Room:
 def available_cpus() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def container_mb(group: Path) -> list[int]:
+    """What a container's limit leaves (memory.max, cgroups(7)); empty without one."""
+    try:
+        limit = int((group / "memory.max").read_text())
+        used = int((group / "memory.current").read_text())
+    except (OSError, ValueError):  # there is no such file, or it says "max"
+        return []
+    return [max(0, limit - used) >> 20]
 
 
 def _mem_available_kb(meminfo: str) -> int:

@@ -21,6 +21,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "OSQUAL_CACHE_DIR": "directories.cache",
     "OSQUAL_DATA_DIR": "directories.data",
     "OSQUAL_STORE": "store",
+    "OSQUAL_EVIDENCE": "evidence",
     "OSQUAL_ACCELERATION": "qemu.acceleration",
     "OSQUAL_DEBIAN_MIRROR": "qemu.debian_mirror",
     "OSQUAL_TERRAFORM": "terraform.program",
@@ -142,6 +143,15 @@ class Retries(_Section):
     longest_wait_s: float = Field(default=60, gt=0)
 
 
+class Workers(_Section):
+    """How workers that share a queue find out that one of them has died."""
+
+    heartbeat_s: float = Field(default=10, gt=0)
+    """So often a worker says that it lives, and looks for jobs and schedules that are due."""
+    stalled_after_s: float = Field(default=60, gt=0)
+    """A worker that says nothing for so long is taken for dead."""
+
+
 class Limit(_Section):
     """A quota: so much may be in use at a time by all runs whose store is the same."""
 
@@ -205,6 +215,9 @@ class Settings(_Section):
     """After this time nobody needs a run's resources any more, whatever became of the run."""
     limits: Mapping[str, Limit] = Field(default_factory=dict)
     """Quotas by name, such as that of a cloud account. A run begins when all have room for it."""
+    workers: Workers = Workers()
+    evidence: str | None = None
+    """Where workers copy what a run leaves to read: a directory, or s3://bucket/prefix."""
     lint: Lint = Lint()
     sources: Mapping[str, str] = Field(default_factory=dict, exclude=True)
 

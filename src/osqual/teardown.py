@@ -32,6 +32,8 @@ class ResourceKind:
     """Whether something of it still exists."""
     end: Callable[[Row, RunScope], None]
     """End it; nothing happens when it is gone, or when it never came to be."""
+    anywhere: bool = False
+    """Whether another machine can see and end it too: what is in a cloud, not what is on a host."""
 
 
 Kinds = Mapping[str, ResourceKind]
@@ -187,7 +189,7 @@ LOCAL_KINDS: Kinds = {
     "file": _FILES,
     "port": ResourceKind(is_there=_never, end=_leave),
     "network": ResourceKind(is_there=_never, end=_leave),
-    "limit": ResourceKind(is_there=_never, end=_leave),
+    "limit": ResourceKind(is_there=_never, end=_leave, anywhere=True),
     # Published files are whole and stay; only what an interrupted write left beside them goes.
     "publication": ResourceKind(is_there=_never, end=_remove_temporaries),
 }

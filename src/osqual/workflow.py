@@ -92,8 +92,9 @@ def qualify(
     options: RunOptions,
     engine: Engine,
     claims: Sequence[Claim] = (),
+    job: int | None = None,
 ) -> RunResult:
-    """Run the whole pipeline for one configuration.
+    """Run the whole pipeline for one configuration, which a worker may have as a job.
 
     Returns a result however the run ended; everything that was started has been ended by then,
     unless the result says that it was kept or that clean-up is incomplete. Raises LimitReached,
@@ -113,6 +114,7 @@ def qualify(
             version=__version__,
             step_names=[step.name for step in PIPELINE],
             claims=claims,
+            job=job,
         )
     except LimitReached:
         directory.rmdir()

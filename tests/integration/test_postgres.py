@@ -1,13 +1,8 @@
 """The store on a real PostgreSQL: the same faults, and a server that restarts in between."""
 
 import os
-import pwd
-import shutil
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,6 +10,7 @@ import pytest
 from osqual.store.database import open_engine
 from osqual.store.store import Store
 from tests.durable import DurableWorld, in_child
+from tests.postgres import Server, running_server
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(900)]
 
@@ -34,44 +30,10 @@ BOUNDARIES = (
 )
 
 
-@dataclass(frozen=True)
-class Server:
-    """A PostgreSQL of our own, on a socket in its directory."""
-
-    root: Path
-
-    @property
-    def url(self) -> str:
-        return f"postgresql+psycopg://osqual@/osqual?host={self.root}"
-
-    def run(self, *argv: str) -> None:
-        """As another user where we are root: the server refuses to run as root."""
-        user = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
-        words = [*(user if os.geteuid() == 0 else []), *argv]
-        subprocess.run(words, check=True, cwd="/", stdout=subprocess.DEVNULL)
-
-    def start(self) -> None:
-        options = f"-k {self.root} -c listen_addresses= -c fsync=off"
-        log = str(self.root / "log")
-        self.run("pg_ctl", "-D", str(self.root / "data"), "-l", log, "-o", options, "-w", "start")
-
-    def stop(self) -> None:
-        self.run("pg_ctl", "-D", str(self.root / "data"), "-m", "immediate", "-w", "stop")
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    root = Path(tempfile.mkdtemp(prefix="oq-pg-"))
-    if os.geteuid() == 0:
-        nobody = pwd.getpwnam("nobody")
-        os.chown(root, nobody.pw_uid, nobody.pw_gid)
-    found = Server(root)
-    found.run("initdb", "-D", str(root / "data"), "-U", "osqual", "-A", "trust", "--no-sync")
-    found.start()
-    found.run("createdb", "-h", str(root), "-U", "osqual", "osqual")
-    yield found
-    found.stop()
-    shutil.rmtree(root)
+    with running_server() as found:
+        yield found
 
 
 def last(world: DurableWorld) -> dict[str, object]:
@@ -129,8 +91,7 @@ def test_a_server_that_restarts_during_a_run_is_survived(server: Server, tmp_pat
 
 
 def test_many_that_open_an_empty_database_at_once_all_get_it(server: Server) -> None:
-    server.run("createdb", "-h", str(server.root), "-U", "osqual", "fresh")
-    url = server.url.replace("/osqual?", "/fresh?")
+    url = server.create("fresh")
 
     def open_it() -> int:
         Store(open_engine(url)).close()

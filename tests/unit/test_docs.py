@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 HOW_TO = sorted(path for path in (ROOT / "docs" / "how-to").glob("*.md") if path.stem != "README")
 # Machines and clouds are no matter of a unit test: these are only parsed.
-LIFE = {"resume", "cancel", "reap", "resources"}
+LIFE = {"resume", "cancel", "reap", "resources", "submit", "worker", "queue", "schedule"}
 CLOUD = {"images", "base"}
 ELSEWHERE = {"run", "runs", "logs", "ssh", "destroy", "doctor", "cache"} | LIFE | CLOUD
 

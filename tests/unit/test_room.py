@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from osqual.room import Admission, Room, measure_room
+from osqual.room import Admission, Room, container_mb, measure_room
 
 
 def fixed(free: Room) -> Admission:
@@ -44,3 +44,12 @@ def test_room_is_measured_where_a_directory_is_or_will_be(tmp_path: Path, missin
     assert found.memory_mb > 0
     assert found.disk_mb > 0
     assert found.cores >= 1
+
+
+def test_a_containers_limit_counts(tmp_path: Path) -> None:
+    assert container_mb(tmp_path) == []
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("1048576\n")
+    assert container_mb(tmp_path) == []
+    (tmp_path / "memory.max").write_text(f"{9 << 20}\n")
+    assert container_mb(tmp_path) == [8]

@@ -185,7 +185,7 @@ def _end(row: Row, scope: RunScope) -> None:
     reap_run(row["details"]["region"], row["details"]["run"], scope.cancellation)
 
 
-CLOUD = ResourceKind(is_there=_is_there, end=_end)
+CLOUD = ResourceKind(is_there=_is_there, end=_end, anywhere=True)
 """What Packer makes for a build: its machine, and what belongs to that."""
 
 

@@ -16,8 +16,12 @@ def cancel(name: str, *, wait: bool) -> None:
     """Stop RUN (default: the latest) as Ctrl-C would: it ends everything that it has started.
 
     Asked a second time, the run stops waiting for its clean-up, records what is left and exits
-    with 4. RUN is a run's id, a part of it that fits no other, or `latest`.
+    with 4. RUN is a run's id, a part of it that fits no other, or `latest`; or a job of the queue
+    (`job-12`), which is taken out of it, or whose worker has the run stop.
     """
+    if name.startswith("job-"):
+        cancel_job(name)
+        return
     from osqual.errors import UsageError
     from osqual.report.runs import run_state
     from osqual.store.store import open_store
@@ -39,3 +43,16 @@ def cancel(name: str, *, wait: bool) -> None:
     )
     while wait and run_state(store.run(run["id"])) == "running":
         time.sleep(POLL_S)
+
+
+def cancel_job(name: str) -> None:
+    """Cancel a job that workers have, or that waits for one."""
+    from osqual.work_queue.app import open_queue
+    from osqual.work_queue.jobs import cancel as cancel_it
+    from osqual.work_queue.jobs import parse_job
+
+    job = parse_job(name)
+    if job is None:
+        raise click.BadParameter(f"{name!r} is no job: `osqual queue` lists them")
+    with open_queue(current_settings()) as queue:
+        click.echo(f"{name}: {cancel_it(job, queue)}.")

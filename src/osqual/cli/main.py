@@ -23,6 +23,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "resources": ("Qualify", "resources:resources", "What runs have made and not ended yet."),
     "reap": ("Qualify", "reap:reap", "End what died runs left behind."),
     "destroy": ("Qualify", "destroy:destroy", "End everything that a run left behind."),
+    "submit": ("Workers", "submit:submit", "Put configurations into the queue of workers."),
+    "worker": ("Workers", "worker:worker", "Work on what is in the queue."),
+    "queue": ("Workers", "queue:queue", "What waits and what is worked on."),
+    "schedule": ("Workers", "schedule:schedule", "Submit configurations again and again."),
     "find": ("Ask", "find:find", "Which image to use."),
     "matrix": ("Ask", "matrix:matrix", "The support matrix."),
     "show": ("Ask", "show:show", "One configuration: inputs, images, last verdict."),
@@ -46,7 +50,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "cache": ("Tools", "cache:cache", "Show and prune base images and layers."),
     "doctor": ("Tools", "doctor:doctor", "Check this machine: programs, acceleration, space."),
 }
-SECTIONS = ("Qualify", "Ask", "Change", "Images", "Tools")
+SECTIONS = ("Qualify", "Workers", "Ask", "Change", "Images", "Tools")
 
 
 class LazyGroup(click.Group):

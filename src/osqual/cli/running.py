@@ -16,6 +16,7 @@ from osqual.cli.main import show_error
 from osqual.context import RunOptions
 from osqual.errors import CleanupIncomplete, ExitCode, OsqualError
 from osqual.model import Configuration
+from osqual.parts import BUILT_IN, Parts
 from osqual.preview import preview
 from osqual.prospects import Prospect, prospects_of, resumable
 from osqual.reap import Remains, find_dead, reap
@@ -72,7 +73,7 @@ def resume_all(names: Sequence[str], settings: Settings, showing: Showing, jobs:
 
 
 @contextmanager
-def session(settings: Settings) -> Iterator[tuple[Engine, Console]]:
+def session(settings: Settings, parts: Parts = BUILT_IN) -> Iterator[tuple[Engine, Console]]:
     """The one orchestrator of the state directory, which signals stop; and where it speaks."""
     progress = Console(stderr=True)
     cancellation = Cancellation()
@@ -89,6 +90,7 @@ def session(settings: Settings) -> Iterator[tuple[Engine, Console]]:
                     store=store,
                     cancellation=cancellation,
                     environ=os.environ,
+                    parts=parts,
                 ),
                 progress,
             )

@@ -53,4 +53,4 @@ def _destroy_by_terraform(workspace: Workspace, scope: RunScope) -> None:
             return
 
 
-TERRAFORM = ResourceKind(is_there=_is_there, end=_end)
+TERRAFORM = ResourceKind(is_there=_is_there, end=_end, anywhere=True)

@@ -5,6 +5,7 @@ A change here needs a migration in `migrations/versions` and a new SCHEMA_REVISI
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -17,7 +18,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 
 OPEN_STATES = ("intended", "created")
 """States of resources that somebody still has to end."""
@@ -43,6 +44,9 @@ runs = Table(
     Column("started_at", Float, nullable=False),
     Column("ended_at", Float),
     Column("cancels", Integer, nullable=False, server_default="0"),
+    Column("job", BigInteger),
+    Column("seen_at", Float),
+    Index("runs_by_job", "job"),
     Index("runs_by_configuration", "configuration", "started_at"),
     Index("runs_by_status", "status"),
 )
@@ -105,4 +109,14 @@ results = Table(
     Column("details", Text, nullable=False),
     Index("results_by_run", "run_id"),
     Index("results_by_test", "test_id"),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("cron", String(128), nullable=False),
+    Column("patterns", JSON, nullable=False),
+    Column("options", JSON, nullable=False),
+    Column("since", Float, nullable=False),
 )

@@ -67,10 +67,12 @@ class Store:
         version: str,
         step_names: Sequence[str],
         claims: Sequence[Claim] = (),
+        job: int | None = None,
     ) -> None:
         """Write a run and all its steps, before anything is done for it.
 
-        Raises LimitReached, and nothing is written, when a limit has no room for its claims.
+        `job` is what a worker took from the queue. Raises LimitReached, and nothing is written,
+        when a limit has no room for its claims.
         """
         with self._write("begin run") as connection:
             connection.execute(
@@ -86,6 +88,7 @@ class Store:
                     owner=owner,
                     version=version,
                     started_at=self._clock(),
+                    job=job,
                 )
             )
             connection.execute(
