@@ -1,6 +1,6 @@
 """What a worker does with one job: begin a run, go on with a dead one, or give the job back.
 
-docs/adr/0011-workers.md says who may take over whose run.
+docs/adr/0012-workers.md says who may take over whose run.
 """
 
 from collections.abc import Callable
