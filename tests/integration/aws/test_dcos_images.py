@@ -30,7 +30,7 @@ from osqual.terraform.workspace import Workspace
 from tests.integration.aws.conftest import REGION, World
 from tests.scopes import Surroundings
 
-pytestmark = [pytest.mark.aws, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.aws, pytest.mark.unproven, pytest.mark.timeout(900)]
 
 FILES = Path(__file__).parents[2] / "fixtures" / "dcos_images" / "configurations.tar.xz"
 MODULE = BUILT_IN_MODULES / "aws-cluster"

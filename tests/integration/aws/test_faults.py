@@ -37,7 +37,6 @@ def test_neither_apply_nor_destroy_comes_to_its_end(world: World) -> None:
     assert world.cloud.left() == {}
 
 
-@pytest.mark.unproven
 def test_a_build_that_fails_leaves_nothing(world: World) -> None:
     world.without_cluster()
     (world.leaf / "provision.sh").write_text("#!/bin/sh\nexit 7\n")
