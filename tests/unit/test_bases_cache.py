@@ -16,7 +16,7 @@ from osqual.bases.cache import BaseCache, key_name
 from osqual.bases.entries import list_entries
 from osqual.bases.image import BaseImage
 from osqual.bases.prune import JUST_USED_S, is_open, prune_cache
-from osqual.bases.resolve import cached_base, resolve_base
+from osqual.bases.resolve import cached_base, check_base, resolve_base
 from osqual.cli.cache import cache as cache_command
 from osqual.errors import InvalidInput, TimeLimitExceeded
 from osqual.process import Job, run
@@ -138,6 +138,12 @@ def test_a_local_file_is_used_where_it_is(scope: RunScope, tmp_path: Path) -> No
             lambda path: run(["qemu-img", "create", "-q", "-f", "vmdk", str(path), "1M"]),
             "has the format vmdk",
         ),
+        (lambda path: path.write_text("not an image\n"), "not a disk image that boots"),
+        (lambda path: path.write_bytes(bytes(2 << 20)), "not a disk image that boots"),
+        (
+            lambda path: run(["qemu-img", "create", "-q", "-f", "qcow2", str(path), "4k"]),
+            "not a disk image that boots",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_a_base_is_refused(
@@ -148,6 +154,13 @@ def test_a_file_that_cannot_be_a_base_is_refused(
     with pytest.raises(InvalidInput, match=said) as caught:
         resolve_base("os.qcow2", relative_to=tmp_path, scope=scope)
     assert caught.value.resolution
+    with pytest.raises(InvalidInput, match=said):
+        check_base("os.qcow2", relative_to=tmp_path, scope=scope)
+
+
+def test_a_raw_disk_with_a_boot_sector_may_be_a_base(scope: RunScope, tmp_path: Path) -> None:
+    (tmp_path / "os.raw").write_bytes(bytes(510) + b"\x55\xaa" + bytes(2 << 20))
+    assert resolve_base("os.raw", relative_to=tmp_path, scope=scope).format == "raw"
 
 
 def test_lists_bases_layers_and_unfinished_work(cache: BaseCache) -> None:

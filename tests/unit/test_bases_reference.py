@@ -23,6 +23,7 @@ URL = "https://example.org/images/os.qcow2"
             "debian:sid?seed=cloud-init",
             DebianReference(text="debian:sid?seed=cloud-init", suite="sid", seed="cloud-init"),
         ),
+        ("debian:jammy", DebianReference(text="debian:jammy", suite="jammy")),
         (
             f"{URL}#sha256={DIGEST.upper()}",
             DownloadReference(text=f"{URL}#sha256={DIGEST.upper()}", url=URL, sha256=DIGEST),
@@ -52,6 +53,8 @@ def test_understands_each_kind(text: str, expected: object) -> None:
         (f"{URL}#md5=abc", "no usable checksum"),
         (f"{URL}#sha256={DIGEST[:-1]}", "no usable checksum"),
         (f"{URL}#{DIGEST}", "no usable checksum"),
+        ("debian:bokworm", "did you mean debian:bookworm"),
+        (f"/images/a.qcow2#sha256={DIGEST}", "/images/a.qcow2 is a file .* takes no checksum"),
         (f"https:///a.qcow2#sha256={DIGEST}", "names no host"),
     ],
 )

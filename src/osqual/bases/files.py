@@ -25,11 +25,7 @@ def describe_file(
         stamp = _stamp(reference.path)
         digest = digest_file(reference.path, cancellation)
     except OSError as error:
-        raise InvalidInput(
-            f"The base image {reference.text} cannot be read.",
-            details=str(error),
-            resolution="correct its permissions, or name another image in base_images.json",
-        ) from error
+        raise _unreadable(reference, error) from error
     cache.prepare()
     record = {
         "path": str(reference.path),
@@ -57,7 +53,18 @@ def check_file(reference: FileReference, cancellation: Cancellation) -> DiskFact
             details=f"Looked for {reference.path}.",
             resolution="correct base_images.json; relative paths start at its directory",
         )
-    return inspect_disk(reference.path, reference.text, cancellation)
+    try:
+        return inspect_disk(reference.path, reference.text, cancellation)
+    except OSError as error:
+        raise _unreadable(reference, error) from error
+
+
+def _unreadable(reference: FileReference, error: OSError) -> InvalidInput:
+    return InvalidInput(
+        f"The base image {reference.text} cannot be read.",
+        details=str(error),
+        resolution="correct its permissions, or name another image in base_images.json",
+    )
 
 
 def find_file(reference: FileReference, cache: BaseCache) -> BaseImage | None:

@@ -10,6 +10,10 @@ from osqual.process import run
 
 # What can be the bottom of a chain of disks; others would need to be converted first.
 FORMATS = ("qcow2", "raw")
+# No system fits into less; a text file that was named by mistake does.
+SMALLEST = 1 << 20
+_BOOT_SIGNATURE = b"\x55\xaa"
+"""The last bytes of a disk's first sector, with GPT as well: firmware boots nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,4 +51,18 @@ def inspect_disk(path: Path, reference: str, cancellation: Cancellation) -> Disk
             f"The base image {reference} has the format {facts['format']}.",
             resolution="convert it first: qemu-img convert -O qcow2 OLD NEW",
         )
-    return DiskFacts(format=facts["format"], virtual_size=int(facts["virtual-size"]))
+    size = int(facts["virtual-size"])
+    if size < SMALLEST or (facts["format"] == "raw" and not _has_boot_sector(path)):
+        raise InvalidInput(
+            f"The base image {reference} is not a disk image that boots.",
+            details=f"It is {size} bytes of {facts['format']} without a boot sector."
+            if facts["format"] == "raw"
+            else f"Its disk has {size} bytes.",
+            resolution="name a whole disk (qcow2 or raw), not a file system or an archive",
+        )
+    return DiskFacts(format=facts["format"], virtual_size=size)
+
+
+def _has_boot_sector(path: Path) -> bool:
+    with path.open("rb") as disk:
+        return disk.read(512)[510:] == _BOOT_SIGNATURE

@@ -1,5 +1,6 @@
 """Base image references of the region `local`, as they stand in base_images.json."""
 
+import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,11 @@ SeedKind = Literal["osqual", "cloud-init"]
 
 _DEBIAN = re.compile(r"debian:(?P<suite>[a-z][a-z0-9-]*)(?:\?(?P<query>.*))?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+# A mirror may have others; one that is nearly of these is a slip of the keyboard.
+_SUITES = (
+    *("buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid", "experimental"),
+    *("oldoldstable", "oldstable", "stable", "testing", "unstable"),
+)
 _EXAMPLES = (
     "use debian:SUITE (debian:bookworm), https://HOST/PATH.qcow2#sha256=HEX, or the path of a "
     "disk image, absolute or relative to base_images.json"
@@ -57,6 +63,12 @@ def parse_reference(text: str, relative_to: Path) -> Reference:
         return _parse_url(text)
     if re.match(r"[a-z][a-z0-9+.-]*:", text, re.IGNORECASE):
         raise InvalidInput(f"No such kind of base image: {text!r}.", resolution=_EXAMPLES)
+    path, checksum, _ = text.partition("#sha256=")
+    if checksum:
+        raise InvalidInput(
+            f"{path} is a file of this machine, and a path takes no checksum.",
+            resolution="leave #sha256=… out: a recipe follows the content of the file by itself",
+        )
     return FileReference(text=text, path=(relative_to / text).resolve())
 
 
@@ -64,6 +76,12 @@ def _parse_debian(text: str) -> DebianReference:
     match = _DEBIAN.fullmatch(text)
     if match is None:
         raise InvalidInput(f"{text!r} does not name a Debian suite.", resolution=_EXAMPLES)
+    near = difflib.get_close_matches(match["suite"], _SUITES, n=1, cutoff=0.8)
+    if near and match["suite"] not in _SUITES:
+        raise InvalidInput(
+            f"{text!r} names no suite of Debian: did you mean debian:{near[0]}?",
+            resolution=_EXAMPLES,
+        )
     options = parse_qs(match["query"] or "", keep_blank_values=True)
     seeds = options.pop("seed", ["osqual"])
     if options or seeds not in (["osqual"], ["cloud-init"]):

@@ -5,8 +5,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from osqual.bases.reference import parse_reference
-from osqual.errors import InvalidInput
+from osqual.bases.files import check_file
+from osqual.bases.reference import FileReference, parse_reference
+from osqual.cancellation import Cancellation
+from osqual.errors import InvalidInput, MissingProgram
 from osqual.lint.finding import Found, error, warning
 from osqual.lint.view import Leaf, View
 from osqual.recipe import build_region
@@ -123,7 +125,7 @@ def _literal_source(view: View, leaf: Leaf) -> tuple[str, str] | None:
 
 
 def malformed(view: View) -> Iterator[Found]:
-    """Image ids that cannot be any."""
+    """Image ids and local base images that cannot be any."""
     files = view.catalogue.conventions.files
     for path in view.known_files(files.base_images):
         for region, image in view.base_images(path).items():
@@ -150,9 +152,13 @@ def _problem_of(view: View, region: str, image: str, path: str) -> str:
         return "" if _AMI.fullmatch(image) else _not_an_ami(image)
     if region == LOCAL:
         try:
-            parse_reference(image, (view.catalogue.root / path).parent)
+            reference = parse_reference(image, (view.catalogue.root / path).parent)
+            if isinstance(reference, FileReference):
+                check_file(reference, Cancellation())
         except InvalidInput as problem:
             return problem.brief
+        except MissingProgram:
+            pass  # without qemu-img only the reference itself can be checked
     return ""
 
 
@@ -231,7 +237,7 @@ def odd_one_out(view: View) -> Iterator[Found]:
 
 RULES = (
     error("OSQ201", "Base image of another OS version", other_version),
-    error("OSQ202", "Malformed image id", malformed),
+    error("OSQ202", "Image id or base image that cannot be used", malformed),
     error("OSQ203", "Template and base image differ", differs_from_template),
     warning("OSQ204", "Description is not the path", wrong_description, fixable=True),
     warning("OSQ205", "Base image unlike the others", odd_one_out),
