@@ -15,9 +15,9 @@ Examples:
   osqual run 'debian/**' --jobs 4      (four at a time; auto: what fits)
   osqual run LEAF -k test_overlay      (only these tests; never published)
 
-Exit codes: 0 qualified, 1 rejected, 2 wrong input, 3 inconclusive, 4 clean-up
-incomplete, 75 another osqual is at work, 130 interrupted. With several
-configurations the highest counts.
+Exit codes: 0 qualified, 1 rejected, 2 wrong input (recorded as inconclusive),
+3 inconclusive for another reason, 4 clean-up incomplete, 75 another osqual is
+at work, 130 interrupted. With several configurations the highest counts.
 """
 
 
