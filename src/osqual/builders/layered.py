@@ -175,7 +175,6 @@ class _Build:
         return LayerStore(self.scope.settings.directories.cache)
 
     def run(self, contents: Sequence[str], images: ImageStore, key: str) -> Image:
-        started = time.monotonic()
         self.directory.mkdir(parents=True, exist_ok=True)
         options = self.inputs.options
         if not options.skip_resize_disk and options.disk_size < self.base.virtual_size:
@@ -195,6 +194,7 @@ class _Build:
                 identity=identity,
                 seed=identity.seed(options.ssh_username, MAC, seed),
             )
+            self.scope.progress(shape.acceleration.words)
             self.keys = self._layer_keys(contents, shape)
             disk = self.scope.own("disk", "build disk", path=str(self.last_disk))
             stack.callback(self._discard_disk, disk)
@@ -211,9 +211,7 @@ class _Build:
             finished = stack.enter_context(images.unfinished(key, self.scope))
             last = self.draft.disk if self.draft else self.last_disk
             convert(last, finished, cancellation=self.scope.cancellation)
-            image = images.add(key, finished, self._record())
-        self.scope.progress(f"built in {time.monotonic() - started:.0f} s")
-        return image
+            return images.add(key, finished, self._record())
 
     def _layer_keys(self, contents: Sequence[str], shape: MachineShape) -> tuple[str, ...]:
         mode = self.scope.settings.qemu.layers

@@ -75,6 +75,7 @@ class QemuPlatform:
                 resolution="build it here (publish_dcos_images_after other than never)",
             )
         acceleration = probe(scope.settings, scope.cancellation)
+        scope.progress(acceleration.words)
         plans = plan_nodes(request.topology, scope.directory)
         cpus = cpus_per_node(
             nodes=len(plans),
@@ -92,7 +93,7 @@ class QemuPlatform:
                 vm, port = _start(plan, cpus, seed, group, acceleration, scope)
                 vms.append(vm)
                 nodes.append(_node(plan, port, request.ssh_user))
-                scope.progress(f"{plan.name} is booting", node=plan.name)
+                scope.progress("is booting", node=plan.name)
         cluster = Cluster(nodes=tuple(nodes), identity=identity)
         write_cluster(scope.directory / CLUSTER_FILE, cluster)
         wait_cluster(cluster, vms, scope)

@@ -79,8 +79,7 @@ def _on_all(
                     node = waiting.pop(future)
                     _raise_failure(node, future, scope)
                     done = len(nodes) - len(waiting)
-                    message = f"{node.name} {success}"
-                    scope.progress(message, node=node.name, done=done, total=len(nodes))
+                    scope.progress(success, node=node.name, done=done, total=len(nodes))
         except BaseException:
             stop.set()
             raise

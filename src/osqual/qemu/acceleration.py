@@ -50,6 +50,12 @@ class Acceleration:
     reason: str
 
     @property
+    def words(self) -> str:
+        """For people who wait: what it is, and why."""
+        how = "with KVM" if self.accelerator == "kvm" else "emulated (tcg), several times slower"
+        return f"machines run {how}: {self.reason}"
+
+    @property
     def arguments(self) -> tuple[str, ...]:
         """QEMU's words for it."""
         accel = self.accelerator + (f",thread={self.thread}" if self.thread else "")
