@@ -15,6 +15,7 @@ from osqual.running import owner_token
 from osqual.scope import RunScope
 from osqual.store.database import open_engine
 from osqual.store.store import Store
+from osqual.suites.command_suite import NO_NAMES
 from osqual.workflow import Engine
 
 RUN_ID = "dry-run"
@@ -144,6 +145,8 @@ def _suites(context: RunContext) -> list[str]:
         selection = steps.selection_for(suite, context)
         chosen = [*selection.arguments, *(f"-k {word}" for word in selection.keywords)]
         why_not = steps.switched_off(suite, context)
+        if selection.keywords and suite.kind == "command":
+            why_not = why_not or NO_NAMES
         detail = f"not run: {why_not}" if why_not else " ".join(chosen) or "all tests"
         lines.append(f"{suite.name} ({suite.kind}): {detail}")
     return lines

@@ -22,6 +22,7 @@ from osqual.suites.junit import MAX_DETAILS_CHARS, clean_text, read_junit
 from osqual.suites.progress import LineFollower
 
 SHOWN_LINES = 15
+NO_NAMES = "-k chooses tests by name, and a command has no names"
 
 
 class CommandSuite:
@@ -34,9 +35,7 @@ class CommandSuite:
         """Run the program to its end or its time limit; see `SuiteKind`."""
         suite = request.suite
         if request.selection.keywords:
-            return SuiteResult(
-                suite=suite.name, skipped="-k chooses tests by name, and a command has no names"
-            )
+            return SuiteResult(suite=suite.name, skipped=NO_NAMES)
         if problem := suite_job.late_start(scope.cancellation) or not_runnable(suite):
             return SuiteResult(suite=suite.name, problem=problem)
         junit = request.directory / "junit.xml"
