@@ -16,7 +16,7 @@ def resources(name: str | None, *, as_json: bool) -> None:
     Only the store and this machine are looked at; nothing is changed.
     """
     from osqual.parts import BUILT_IN
-    from osqual.report.resources import resource_document, resource_line
+    from osqual.report.resources import HEADER, resource_document, resource_line
     from osqual.store.store import open_store
 
     store = open_store(current_settings())
@@ -28,6 +28,6 @@ def resources(name: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json(documents)
     elif documents:
-        click.echo("\n".join(resource_line(document) for document in documents))
+        click.echo("\n".join([HEADER, *map(resource_line, documents)]))
     else:
         click.echo("Nothing is left.", err=True)

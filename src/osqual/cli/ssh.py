@@ -15,8 +15,8 @@ from osqual.cli.common import current_settings
 def ssh(name: str, node_name: str | None, command: tuple[str, ...]) -> None:
     """Open a shell on NODE (default: the first master) of a run whose cluster is still there.
 
-    RUN is a run's id, a part of it that fits no other, or `latest`. The run's own key and the host
-    keys that it pinned are used.
+    A COMMAND comes after the node's name. RUN is a run's id, a part of it that fits no other, or
+    `latest`. The run's own key and the host keys that it pinned are used.
     """
     from osqual.cancellation import Cancellation
     from osqual.errors import NotFound
@@ -38,6 +38,8 @@ def ssh(name: str, node_name: str | None, command: tuple[str, ...]) -> None:
         raise NotFound(
             f"The run {run['id']} has no node {node_name!r}.",
             details="It has: " + ", ".join(node.name for node in cluster.nodes),
+            resolution="name a node before a command: "
+            f"osqual ssh {name} {cluster.nodes[0].name} {' '.join([str(node_name), *command])}",
         )
     machine = Machine(node, cluster.identity, directory, Cancellation())
     argv = [*machine.ssh_argv(), *command]

@@ -6,7 +6,11 @@ from typing import Any
 from osqual.store.store import Row
 from osqual.teardown import Kinds, is_there
 
-_THERE = {True: "there", False: "gone", None: "?"}
+_THERE = {True: "there", False: "gone", None: "unknown"}
+_RESERVED = ("port", "network", "limit")
+"""Kinds that are only set aside for a run: there is nothing of them to look at."""
+_PROCESSES = ("vm", "job", "base")
+HEADER = f"{'run':<22}  {'kind':<11} {'state':<8} {'age':>13}  name and id"
 
 
 def resource_document(row: Row, kinds: Kinds, now: float) -> dict[str, Any]:
@@ -21,11 +25,14 @@ def resource_document(row: Row, kinds: Kinds, now: float) -> dict[str, Any]:
 
 
 def resource_line(document: Mapping[str, Any]) -> str:
-    """One line: run, kind, whether it is there, age, name."""
+    """One line under the header: run, kind, whether it is there, age, name and id."""
     hours, minutes = divmod(int(document["age_s"]) // 60, 60)
     kept = "  kept" if document["kept"] else ""
+    state = "reserved" if document["kind"] in _RESERVED else _THERE[document["there"]]
+    identity = document["external_id"] or document["state"]
+    pid = "process " if document["kind"] in _PROCESSES and identity.isdecimal() else ""
+    named = "" if identity == document["name"] else f"  {pid}{identity}"
     return (
-        f"{document['run_id']}  {document['kind']:<11} {_THERE[document['there']]:<5} "
-        f"{hours:3d} h {minutes:02d} min  {document['name']}"
-        f"  {document['external_id'] or document['state']}{kept}"
+        f"{document['run_id']}  {document['kind']:<11} {state:<8} "
+        f"{hours:4d} h {minutes:02d} min  {document['name']}{named}{kept}"
     )
