@@ -79,6 +79,8 @@ class RunResult:
     exit_code: ExitCode
     image_ids: Mapping[str, str]
     image_reused: bool
+    image_file: Path | None
+    """The image itself, where it is on this machine."""
     published: tuple[Path, ...]
     kept: bool
     duration_s: float
@@ -337,7 +339,7 @@ def unfinished_sentence(step: Step, error: Exception) -> str:
     if isinstance(error, Interrupted):
         return f"The run was interrupted in the step '{step.name}'."
     brief = error.brief if isinstance(error, OsqualError) else f"bug in osqual: {error!r}"
-    return f"The step '{step.name}' did not end: {brief}"
+    return f"The step '{step.name}' failed: {brief}"
 
 
 def conclude(context: RunContext) -> RunResult:
@@ -357,6 +359,7 @@ def conclude(context: RunContext) -> RunResult:
         judgement=judgement,
         exit_code=exit_code,
         image_ids={} if image is None else image.ids,
+        image_file=None if image is None else image.file,
         image_reused=image is not None and image.reused,
         published=tuple(context.published),
         kept=context.kept,

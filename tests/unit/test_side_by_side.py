@@ -109,6 +109,7 @@ def qualified(name: str) -> RunResult:
         judgement=Judgement(verdict=Verdict.QUALIFIED, reasons=(), totals={}),
         exit_code=ExitCode.OK,
         image_ids={},
+        image_file=None,
         image_reused=False,
         published=(),
         kept=False,
