@@ -104,6 +104,7 @@ def test_find_for_scripts(osqual: Osqual) -> None:
         },
         "verdict": "published without evidence",
         "when": "2019-10-03T12:08:26Z",
+        "file": None,
     }
     assert osqual("find", "--id-only", "--region", "us-west-2").out == "ami-0f\n"
     rejected = osqual("find", "--id-only", "--region", "*-2", "--verdict", "rejected")
@@ -130,7 +131,7 @@ def test_find_names_the_nearest_when_there_is_none(osqual: Osqual) -> None:
     assert nearest.split() == [LEAF, "(release", "2.0.1)"]
     unpublished = osqual("find", "--release", "2.0.10", "--json")
     assert unpublished.json == []
-    assert "1 configurations match, and none has a published image" in unpublished.err
+    assert "1 configuration without a published image:\n  " in unpublished.err
     elsewhere = osqual("find", "--release", "2.0.1", "--region", "eu-west-1")
     assert "in the regions us-east-1, us-west-2" in elsewhere.err
 
@@ -308,7 +309,7 @@ def test_recipes_group_what_is_built_once(osqual: Osqual) -> None:
     (root() / RHEL / "install.sh").unlink()
     broken = osqual("recipes")
     assert "install.sh' is missing" in broken.err
-    assert "1 recipes for 3 configurations" in broken.out
+    assert "1 recipe for 3 configurations" in broken.out
 
 
 def test_ancestry_of_a_base_and_of_what_was_built_on_it(osqual: Osqual) -> None:
@@ -553,7 +554,7 @@ def test_outside_of_a_catalogue_that_is_said(
     monkeypatch.chdir(tmp_path / "empty")
     refused = osqual(*command.split())
     assert (refused.code, refused.out) == (2, "")
-    assert "There is no catalogue" in refused.err
+    assert "There is no catalogue in " in refused.err
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def test_base_images_may_be_given_as_a_vendors_feed(shell: Shell, tmp_path: Path
 def test_mute_and_unmute(shell: Shell) -> None:
     arguments = ("--scope", "os=rhel", "--ticket", "https://t/1", "--until", "2999-01-31")
     assert shell.osqual("mute", "test_a", "test_b", *arguments) == 0
-    assert "mutes test_a for 1 configurations" in shell.err
+    assert "mutes test_a for 1 configuration" in shell.err
     assert [entry["test"] for entry in yaml.safe_load((shell.root / "mutes.yaml").read_text())] == [
         "test_a",
         "test_b",

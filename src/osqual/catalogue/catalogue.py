@@ -42,9 +42,8 @@ def find_catalogue(start: Path) -> Path:
         if directory.parent != directory and _has_configuration(directory, layout):
             return directory
     raise NotFound(
-        f"There is no catalogue at {start}.",
-        details="No osqual.yaml and no git work tree in it or above it, and no directory like "
-        f"{layout.pattern}.",
+        f"There is no catalogue in {here} or above it.",
+        details=f"No osqual.yaml, no git work tree, and no directory like {layout.pattern}.",
         resolution="change to a catalogue's directory, or name one with --catalogue",
     )
 
@@ -154,8 +153,18 @@ class Catalogue:
         raise NotFound(
             f"{str(path)!r} is not a configuration of the catalogue {self.root}.",
             details=self._near_matches(str(path)),
-            resolution="`osqual find` lists the configurations; a configuration is a directory "
-            f"like {self.conventions.layout}",
+            resolution=f"a configuration is a directory like {self.conventions.layout}; "
+            + (self.emptiness() or "`osqual plan` lists them"),
+        )
+
+    def emptiness(self) -> str:
+        """That it has no configuration, and where below it a catalogue is; "" when it has one."""
+        if self.configurations():
+            return ""
+        inner = sorted(path.parent.name for path in self.root.glob(f"*/{SETTINGS_FILE}"))
+        words = f"the catalogue {self.root} has no configuration"
+        return words + "".join(
+            f"; there is a catalogue in {name}/: -C {name}" for name in inner[:1]
         )
 
     def select(self, patterns: Sequence[str | Path]) -> list[Configuration]:

@@ -9,7 +9,8 @@ import click
 from osqual.catalogue.facts import Standing
 from osqual.cli.catalogue_options import CatalogueCommand, filters_of, region_matcher
 from osqual.cli.common import catalogue_option, json_option, print_json
-from osqual.cli.tables import print_problems, print_table, printable
+from osqual.cli.local_images import local_images
+from osqual.cli.tables import counted, print_problems, print_table, printable
 from osqual.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from osqual.catalogue.filters import Filters
     from osqual.catalogue.query import Match, NearMatch
 
+LISTED = 5
 EPILOG = """\b
 Examples:
   osqual find --os centos --os-version 7.6 --release 1.13.6
@@ -83,16 +85,20 @@ def find(
         facts, catalogue.layout.dimensions, in_region=region_matcher(regions), standings=standings
     )
     found = _without_withdrawn(catalogue, found)
+    images = local_images(catalogue)
     if id_only:
         _refuse_mixed_regions(found, regions)
     if as_json:
-        print_json([_document(match) for match in found])
+        print_json([_document(match, images.locate(match.image)) for match in found])
     elif id_only:
         click.echo(
             "\n".join(dict.fromkeys(printable(match.image) for match in found)), nl=bool(found)
         )
     else:
         print_table(("image", "region", "configuration", "verdict", "when"), map(_row, found))
+        for image in dict.fromkeys(match.image for match in found):
+            if file := images.locate(image):
+                click.echo(f"{printable(image[:19])}… is the file {printable(str(file))}")
     if not found:
         _explain(catalogue, facts, filters, regions, verdicts)
     return 0 if found else 1
@@ -128,7 +134,7 @@ def _row(match: "Match") -> tuple[str, ...]:
     return (match.image, match.region, facts.path, facts.standing.value, facts.when)
 
 
-def _document(match: "Match") -> dict[str, Any]:
+def _document(match: "Match", file: Path | None) -> dict[str, Any]:
     return {
         "image": match.image,
         "region": match.region,
@@ -136,6 +142,7 @@ def _document(match: "Match") -> dict[str, Any]:
         "dimensions": dict(match.facts.dimensions),
         "verdict": match.facts.standing.value,
         "when": match.facts.when or None,
+        "file": None if file is None else str(file),
     }
 
 
@@ -158,10 +165,16 @@ def _explain(
         )
         return
     if facts:
-        click.echo(f"{len(facts)} configurations match, and none has a published image.", err=True)
+        click.echo(f"{counted(facts, 'configuration')} without a published image:", err=True)
+        for item in facts[:LISTED]:
+            click.echo(f"  {printable(item.path)}", err=True)
+        if len(facts) > LISTED:
+            click.echo("`osqual plan` lists them all.", err=True)
     else:
         wanted = ", ".join(map(str, filters.conditions)) or "anything"
         click.echo(f"No configuration matches: {printable(wanted)}.", err=True)
+        if not filters.conditions and (emptiness := catalogue.emptiness()):
+            click.echo(printable(emptiness), err=True)
     near = _nearest(catalogue, filters)
     if near:
         click.echo("The nearest with an image:", err=True)

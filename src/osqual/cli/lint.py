@@ -112,7 +112,7 @@ def lint(
         )
         view = view if dry_run else _look_at(catalogue, settings.products)
     report = check(view, rules, accepted, scope)
-    _print(report, rules, style, _prefix(root), repaired)
+    _print(report, rules, style, catalogue, repaired)
     failed = any(strict or settings.lint.strict or f.level == "error" for f in report.findings)
     return ExitCode.REJECTED if failed else ExitCode.OK
 
@@ -157,12 +157,13 @@ def _print(
     report: "Report",
     rules: Sequence["Rule"],
     style: str,
-    prefix: str,
+    catalogue: "Catalogue",
     repaired: Mapping[str, Any] | None,
 ) -> None:
     from osqual.lint import formats
     from osqual.lint.sarif import sarif_document
 
+    prefix = _prefix(catalogue.root)
     if style == "json":
         document = formats.json_document(report)
         print_json(document if repaired is None else {"repaired": repaired, **document})
@@ -177,6 +178,8 @@ def _print(
             level = click.style(finding.level.value, fg=COLOURS[finding.level.value])
             said = printable(formats.said(finding))
             click.echo(f"{printable(finding.place)}: {code} {level}: {said}")
+    if not report.configurations and (emptiness := catalogue.emptiness()):
+        click.secho(f"warning: {printable(emptiness)}", fg="yellow", err=True)
     click.secho(formats.summary(report), bold=True, err=True)
 
 

@@ -9,6 +9,7 @@ import click
 
 from osqual.cli.changing import Writing, carry_out, change_options, tell
 from osqual.cli.common import catalogue_option
+from osqual.cli.tables import counted
 
 if TYPE_CHECKING:
     from osqual.catalogue.catalogue import Catalogue
@@ -113,7 +114,7 @@ def mute(
         muted = plan_mute(catalogue, draft, at, entry, today)
         paths = [item.path for item in muted.configurations]
         what = "changes the entry of" if muted.updated else "mutes"
-        tell([f"{muted.place}: {what} {test} for {len(paths)} configurations"])
+        tell([f"{muted.place}: {what} {test} for {counted(paths, 'configuration')}"])
         if not entry.ticket and not muted.updated:
             tell(["warning: a mute without a ticket is not followed up"], colour="yellow")
         facts.append(

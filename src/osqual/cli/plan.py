@@ -8,7 +8,7 @@ import click
 
 from osqual.cli.catalogue_options import CatalogueCommand, complete_leaf, filters_of
 from osqual.cli.common import catalogue_option, json_option, print_json
-from osqual.cli.tables import printable
+from osqual.cli.tables import counted, printable
 
 if TYPE_CHECKING:
     from osqual.plan.plan import Plan, Step
@@ -97,7 +97,7 @@ def _print(found: "Plan") -> None:
     _warn_of_broken(found)
     groups, runs = found.groups(), found.of(Action.RUN)
     click.echo(
-        f"{len(runs)} to run ({len(groups)} builds at most), "
+        f"{len(runs)} to run ({counted(groups, 'build')} at most), "
         f"{len(found.of(Action.SKIP))} skipped, {len(found.of(Action.BROKEN))} broken.",
         err=True,
     )

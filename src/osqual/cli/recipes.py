@@ -7,7 +7,7 @@ import click
 
 from osqual.cli.catalogue_options import CatalogueCommand, filters_of
 from osqual.cli.common import catalogue_option, json_option, print_json
-from osqual.cli.tables import printable
+from osqual.cli.tables import counted, printable
 
 if TYPE_CHECKING:
     from osqual.catalogue.recipes import Built, Sharing
@@ -57,7 +57,8 @@ def _print(groups: "list[Sharing]", unknown: "list[Built]", count: int) -> None:
         for configuration in group.configurations:
             click.echo(f"  {configuration.path}")
     if groups:
-        click.echo(f"\n{len(groups)} recipes for {count - len(unknown)} configurations.")
+        configurations = range(count - len(unknown))
+        click.echo(f"\n{counted(groups, 'recipe')} for {counted(configurations, 'configuration')}.")
     if unknown:
         click.secho(
             f"{len(unknown)} configurations whose recipe is unknown:", fg="yellow", err=True

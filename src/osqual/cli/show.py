@@ -7,6 +7,7 @@ import click
 
 from osqual.cli.catalogue_options import complete_leaf
 from osqual.cli.common import catalogue_option, json_option, print_json
+from osqual.cli.local_images import local_images
 from osqual.cli.tables import print_problems, printable
 
 if TYPE_CHECKING:
@@ -39,14 +40,24 @@ def show(*, leaf: str, as_json: bool, start: Path) -> None:
     catalogue = open_catalogue(start)
     configuration = catalogue.configuration(leaf)
     found = describe(catalogue, configuration)
+    images = local_images(catalogue)
     inventory = read_inventory(catalogue, [configuration])
     print_problems([*found.problems, *inventory.problems])
     today = datetime.now(UTC).date()
     muted = [item for item in inventory.muted if not item.expired(today)]
+    places = {image: images.locate(image) for image in found.facts.images.values()}
+    files = {image: file for image, file in places.items() if file is not None}
     if as_json:
-        print_json({**_document(found), "muted": [_muted_document(item) for item in muted]})
+        local = {image: str(file) for image, file in files.items()}
+        print_json(
+            {
+                **_document(found),
+                "image_files": local,
+                "muted": [_muted_document(item) for item in muted],
+            }
+        )
     else:
-        _print(found)
+        _print(found, files)
         _section("Muted tests", [(item.test, _muted_words(item)) for item in muted])
 
 
@@ -59,7 +70,7 @@ def _section(title: str, lines: list[tuple[str, str]]) -> None:
         click.echo(f"  {printable(name):<{width}}  {printable(value)}".rstrip())
 
 
-def _print(found: "Description") -> None:
+def _print(found: "Description", files: dict[str, Path]) -> None:
     click.secho(found.configuration.path, bold=True)
     _section(
         "Dimensions",
@@ -80,6 +91,7 @@ def _print(found: "Description") -> None:
     for path in others:
         click.echo(f"    {path}")
     _section("Published images", sorted(found.facts.images.items()))
+    _section("Files of this machine", [(image[:19], str(file)) for image, file in files.items()])
     standing = [("standing", found.facts.standing.value)]
     standing += [("when", found.facts.when)] if found.facts.when else []
     standing += [("run", found.record.run_id)] if found.record and found.record.run_id else []

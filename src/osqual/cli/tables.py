@@ -1,7 +1,7 @@
 """Plain tables for terminals and pipes: aligned, stable, and safe against what they show."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 
 import click
 
@@ -39,3 +39,8 @@ def print_problems(problems: Iterable[InvalidFile], limit: int = 10) -> None:
             fg="yellow",
             err=True,
         )
+
+
+def counted(items: Sized, noun: str) -> str:
+    """`1 recipe`, `2 recipes`."""
+    return f"{len(items)} {noun}" + ("" if len(items) == 1 else "s")
