@@ -2,7 +2,7 @@
 
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from osqual.catalogue.catalogue import Catalogue
@@ -113,12 +113,13 @@ class References:
             if reference.key[0] == "provisioners":
                 by_provisioner.setdefault(int(reference.key[1]), []).append(reference)
         for index, entry in enumerate(template.provisioners):
+            given = _given(entry)
             for reference in by_provisioner.get(index, ()):
                 script = self.script(reference)
                 if script is not None:
-                    yield script
+                    yield _with(given, script)
             if entry["type"] == "shell" and entry.get("inline"):
-                yield self._inline(place, index, entry)
+                yield _with(given, self._inline(place, index, entry))
 
     def script(self, reference: Reference) -> Script | None:
         """The script that a reference means; None when it is none."""
@@ -155,6 +156,19 @@ class References:
                 interpreter="#!" + str(entry.get("inline_shebang", "/bin/sh -e")),
             )
         return script
+
+
+def _given(provisioner: Mapping[str, Any]) -> dict[str, str]:
+    """The `environment_vars` of a provisioner that are written out."""
+    written = provisioner.get("environment_vars")
+    texts = [str(item) for item in written] if isinstance(written, list) else []
+    pairs = (text.partition("=") for text in texts if "{{" not in text)
+    return {name: value for name, _, value in pairs}
+
+
+def _with(given: Mapping[str, str], script: Script) -> Script:
+    """The script as one provisioner starts it; most are shared, with all that was read of them."""
+    return replace(script, given=given) if given else script
 
 
 def _place_of(entry: Mapping[str, Any], name: str) -> tuple[str | int, ...]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 _HEREDOC = re.compile(r"<<-?\s*(?:'(?P<a>\w+)'|\"(?P<b>\w+)\"|\\?(?P<c>\w+))")
@@ -38,6 +38,8 @@ class Script:
     key: str = ""
     interpreter: str = ""
     """What runs it when it is inline."""
+    given: Mapping[str, str] = field(default_factory=dict)
+    """Variables that it is started with."""
 
     @cached_property
     def commands(self) -> tuple[Command, ...]:
@@ -66,7 +68,7 @@ class Script:
 
     @cached_property
     def _variables(self) -> Mapping[str, str]:
-        values: dict[str, str] = {}
+        values = dict(self.given)
         for command in self.commands:
             match = None if command.body else _ASSIGNMENT.fullmatch(command.text)
             if match is not None:
