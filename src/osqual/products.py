@@ -367,7 +367,7 @@ def _read_yaml(path: Path) -> Any:
 def _invalid(path: Path, problems: Sequence[str]) -> InvalidInput:
     return InvalidInput(
         f"The product definition {path} cannot be used.",
-        details="\n".join(f"{path}: {problem}" for problem in problems),
+        details="\n".join(problems),
         resolution="correct the keys named above",
     )
 

@@ -50,8 +50,8 @@ def _broken_products(view: View) -> Iterator[Found]:
             try:
                 load_product(posixpath.basename(folder), view.catalogue.root, view)
             except InvalidInput as problem:
-                message = problem.details.partition("\n")[0] or problem.brief
-                yield Found(file=path, message=message)
+                for message in problem.details.splitlines() or [problem.brief]:
+                    yield Found(file=path, message=message)
 
 
 def unknown_key(view: View) -> Iterator[Found]:
