@@ -95,8 +95,11 @@ def mute(
     from osqual.catalogue.catalogue import open_catalogue
     from osqual.changes.draft import Draft
     from osqual.changes.mute_entries import Entry, parse_scope, plan_mute
+    from osqual.mutes.product_tests import unknown_to_products
+    from osqual.settings import load_settings
 
     catalogue = open_catalogue(start)
+    settings = load_settings(catalogue.root)
     draft = Draft(catalogue.root)
     at = _directory(catalogue, directory)
     today = datetime.now(UTC).date()
@@ -115,6 +118,10 @@ def mute(
         paths = [item.path for item in muted.configurations]
         what = "changes the entry of" if muted.updated else "mutes"
         tell([f"{muted.place}: {what} {test} for {counted(paths, 'configuration')}"])
+        if unknown := unknown_to_products(
+            entry.test, muted.configurations, catalogue.root, settings
+        ):
+            tell([f"warning: {unknown}"], colour="yellow")
         if not entry.ticket and not muted.updated:
             tell(["warning: a mute without a ticket is not followed up"], colour="yellow")
         facts.append(

@@ -7,6 +7,7 @@ from osqual.lint.finding import Found, error, warning
 from osqual.lint.view import View
 from osqual.mutes.inventory import ConfigText, How, muted_in_config
 from osqual.mutes.mute import Mute
+from osqual.mutes.product_tests import unknown_to_products
 
 _LISTED = 5
 _SAYS_MUTED = re.compile(r"(?i)mute|skip|fail|flak|broken|disabled|known")
@@ -148,10 +149,18 @@ def unusable(view: View) -> Iterator[Found]:
 
 
 def without_effect(view: View) -> Iterator[Found]:
-    """Mutes whose scope has no configuration in it."""
+    """Mutes whose scope has no configuration in it, or that name no test."""
     for mute in _mutes(view):
-        if not any(mute.applies_to(leaf.path, leaf.dimensions) for leaf in view.leaves):
-            message = f"the mute of {mute.test} has no effect: no configuration is in its scope"
+        reached = [
+            leaf.configuration
+            for leaf in view.leaves
+            if mute.applies_to(leaf.path, leaf.dimensions)
+        ]
+        why = "no configuration is in its scope"
+        if reached:
+            why = unknown_to_products(mute.test, reached, view.catalogue.root, view)
+        if why:
+            message = f"the mute of {mute.test} has no effect: {why}"
             yield Found(file=mute.source, line=mute.line, message=message)
 
 
