@@ -185,6 +185,7 @@ def run_suite(suite: Suite, context: RunContext) -> SuiteResult:
         directory=context.scope.directory / "suites" / suite.name,
     )
     request.directory.mkdir(parents=True, exist_ok=True)
+    context.scope.progress(f"the suite {suite.name} ({suite.kind}) begins")
     limited = context.scope.limited(suite.timeout_s, f"the suite {suite.name}")
     return context.parts.suite_kinds[suite.kind].run(request, limited)
 
