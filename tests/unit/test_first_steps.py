@@ -47,6 +47,18 @@ def test_what_has_no_image_yet_is_listed(clone: Path) -> None:
     assert LEAF in said
 
 
+def test_a_mute_that_names_no_test_is_warned_of(clone: Path) -> None:
+    def warned(test: str) -> str:
+        arguments = ["mute", test, "--ticket", "T-1", "--force", "-C", "examples"]
+        return CliRunner().invoke(cli, arguments, catch_exceptions=False).output
+
+    assert "no test is called test_nosuch" in warned("test_nosuch")
+    assert "no test is called" not in warned("test_nodes.py::test_*")
+    linted = CliRunner().invoke(cli, ["lint", "--select", "OSQ517", "-C", "examples"]).output
+    assert "the mute of test_nosuch has no effect" in linted
+    assert linted.count("OSQ517") == 1
+
+
 def test_outside_of_a_catalogue_the_whole_path_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
