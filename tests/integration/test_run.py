@@ -251,6 +251,7 @@ def test_a_kept_cluster_can_be_entered_and_ended(workshop: Workshop, tiny: Path)
 
 
 @pytest.mark.packer
+@pytest.mark.unproven
 def test_stock_packer_builds_the_same_template_and_it_boots(
     workshop: Workshop, one_node: Path
 ) -> None:
