@@ -53,8 +53,8 @@ def read_image(region: str, item: Mapping[str, Any]) -> CloudImage:
     )
 
 
-def find_image(region: str, image_id: str) -> CloudImage | None:
-    """An image by its id; None when there is none."""
+def describe_image(region: str, image_id: str) -> Mapping[str, Any] | None:
+    """An image as the API describes it; None when there is none of that id."""
     try:
         with calling(f"looking at {image_id}"):
             found = client("ec2", region).describe_images(
@@ -64,7 +64,14 @@ def find_image(region: str, image_id: str) -> CloudImage | None:
         if error.code.startswith("InvalidAMIID"):
             return None
         raise
-    return read_image(region, found[0]) if found else None
+    image: Mapping[str, Any] | None = found[0] if found else None
+    return image
+
+
+def find_image(region: str, image_id: str) -> CloudImage | None:
+    """An image by its id; None when there is none."""
+    item = describe_image(region, image_id)
+    return None if item is None else read_image(region, item)
 
 
 def own_images(region: str, *filters: Mapping[str, Any]) -> list[CloudImage]:

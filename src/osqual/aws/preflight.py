@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
+from osqual.aws.images import describe_image
 from osqual.aws.session import CloudError, calling, client
 from osqual.errors import InvalidInput
 
@@ -59,21 +59,6 @@ def home_region(region: str) -> str:
     """A region of the same partition that every account in it has."""
     homes = {"cn-": "cn-north-1", "us-gov-": "us-gov-west-1"}
     return next((home for start, home in homes.items() if region.startswith(start)), "us-east-1")
-
-
-def describe_image(region: str, image_id: str) -> Mapping[str, Any] | None:
-    """An image as the API describes it; None when there is none of that id."""
-    try:
-        with calling(f"looking at {image_id}"):
-            found = client("ec2", region).describe_images(
-                ImageIds=[image_id], IncludeDeprecated=True
-            )["Images"]
-    except CloudError as error:
-        if error.code.startswith("InvalidAMIID"):
-            return None
-        raise
-    image: Mapping[str, Any] | None = found[0] if found else None
-    return image
 
 
 def check_base_image(region: str, image_id: str, *, allow_deprecated: bool, now: datetime) -> None:
