@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from osqual.errors import InvalidFile
+from osqual.hcl import HclSyntaxError, HclUnusable, load_hcl
 from osqual.template import PackerTemplate
 
 SUFFIX = ".pkr.hcl"
@@ -32,25 +33,13 @@ def parse_hcl_template(text: str, source: str) -> PackerTemplate:
 
 
 def _load(text: str, source: str) -> Mapping[str, Any]:
-    import hcl2
-    from hcl2.utils import SerializationOptions
-    from lark.exceptions import LarkError
-
-    options = SerializationOptions(
-        with_comments=False,
-        strip_string_quotes=True,
-        preserve_heredocs=False,
-        preserve_scientific_notation=False,
-    )
     try:
-        document: Mapping[str, Any] = hcl2.loads(text, serialization_options=options)
-    except LarkError as error:
-        line = getattr(error, "line", 0)
+        return load_hcl(text)
+    except HclSyntaxError as error:
         words = f"is not valid HCL: {str(error).splitlines()[0]}"
-        raise InvalidFile(source, words, line=line if line and line > 0 else 0) from error
-    except (RecursionError, ValueError, KeyError, RuntimeError, TypeError) as error:
+        raise InvalidFile(source, words, line=error.line) from error
+    except HclUnusable as error:
         raise InvalidFile(source, f"is not a usable template: {error}") from error
-    return document
 
 
 @dataclass(kw_only=True)

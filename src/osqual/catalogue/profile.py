@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from osqual.errors import InvalidFile
+from osqual.hcl import HclSyntaxError, HclUnusable, load_hcl
 from osqual.model import Topology
 
 MAX_NODES_OF_A_ROLE = 1_000
@@ -56,26 +57,14 @@ def parse_plain_profile(text: str) -> dict[str, Any] | None:
 
 
 def _parse_with_library(text: str, source: str) -> Mapping[str, Any]:
-    import hcl2
-    from hcl2.utils import SerializationOptions
-    from lark.exceptions import LarkError
-
-    options = SerializationOptions(
-        with_comments=False,
-        strip_string_quotes=True,
-        preserve_heredocs=False,
-        preserve_scientific_notation=False,
-    )
     try:
-        values: dict[str, Any] = hcl2.loads(text, serialization_options=options)
-    except LarkError as error:
-        line = getattr(error, "line", 0)
-        column = getattr(error, "column", 0)
+        values = load_hcl(text)
+    except HclSyntaxError as error:
         message = "not a valid variable file: unexpected text" + (
-            f" in column {column}" if column and column > 0 else ""
+            f" in column {error.column}" if error.column else ""
         )
-        raise InvalidFile(source, message, line=line if line and line > 0 else 0) from error
-    except (RecursionError, ValueError, KeyError, RuntimeError, TypeError) as error:
+        raise InvalidFile(source, message, line=error.line) from error
+    except HclUnusable as error:
         raise InvalidFile(source, f"not a usable variable file: {error}") from error
     for name, value in values.items():
         if _is_expression(value):
