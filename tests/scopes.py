@@ -37,6 +37,9 @@ class MemoryJournal:
     def unended(self) -> Sequence[Mapping[str, Any]]:
         return [row for row in self.rows if row["state"] != "ended"]
 
+    def started(self, kind: str) -> int:
+        return sum(row["kind"] == kind for row in self.rows)
+
 
 @dataclass
 class Clock:

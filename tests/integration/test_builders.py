@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from osqual.sockets import remove_socket_directory
 from osqual.teardown import end_resources
 from osqual.template import parse_template
 from tests.integration.conftest import Workshop, processes_naming
+from tests.scopes import MemoryJournal
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(1800)]
 
@@ -46,34 +47,6 @@ BUILDER = {
 
 # What no two boots of a machine leave alike, in images that are otherwise compared to the byte.
 VOLATILE: frozenset[str] = frozenset()
-
-
-@dataclass
-class MemoryJournal:
-    """The resource rows of one build."""
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-
-    def intend(self, kind: str, name: str, details: Mapping[str, Any]) -> int:
-        row = {"id": len(self.rows), "kind": kind, "name": name, "details": dict(details)}
-        self.rows.append({**row, "external_id": "", "ended": False})
-        return len(self.rows) - 1
-
-    def created(self, row: int, external_id: str, details: Mapping[str, Any]) -> None:
-        self.rows[row]["external_id"] = external_id
-        self.rows[row]["details"].update(details)
-
-    def ended(self, row: int) -> None:
-        self.rows[row]["ended"] = True
-
-    def in_step(self, step: str) -> "MemoryJournal":
-        return self
-
-    def unended(self) -> Sequence[Mapping[str, Any]]:
-        return [row for row in self.rows if not row["ended"]]
-
-    def started(self, kind: str) -> int:
-        return sum(row["kind"] == kind for row in self.rows)
 
 
 @dataclass
