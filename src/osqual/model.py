@@ -15,6 +15,11 @@ class Role(StrEnum):
     PUBLIC_AGENT = "public_agent"
 
 
+def node_name(role: Role, number: int) -> str:
+    """What the nodes of a role are called, counted from 1: private-agent-1."""
+    return f"{role.value.replace('_', '-')}-{number}"
+
+
 class Outcome(StrEnum):
     """The outcome of one test."""
 
@@ -101,9 +106,7 @@ class Topology:
             (Role.PUBLIC_AGENT, self.public_agents),
         )
         return tuple(
-            (f"{role.value.replace('_', '-')}-{n}", role)
-            for role, count in counts
-            for n in range(1, count + 1)
+            (node_name(role, n), role) for role, count in counts for n in range(1, count + 1)
         )
 
 

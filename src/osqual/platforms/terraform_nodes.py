@@ -8,7 +8,7 @@ from typing import Any
 from osqual.cancellation import Cancellation
 from osqual.errors import ProvisionFailed
 from osqual.machine import Machine, known_hosts_line
-from osqual.model import Cluster, Node, Role, SshIdentity
+from osqual.model import Cluster, Node, Role, SshIdentity, node_name
 from osqual.platforms.terraform_variables import UnsuitableModule
 from osqual.process import run
 from osqual.scope import RunScope
@@ -63,7 +63,7 @@ def nodes_of(
             host, port = reach(outside, ssh_config, cancellation)
             nodes.append(
                 Node(
-                    name=f"{role.value.replace('_', '-')}-{number}",
+                    name=node_name(role, number),
                     role=role,
                     ssh_host=host,
                     ssh_port=port,
