@@ -16,7 +16,7 @@ from osqual.scope import RunScope
 from osqual.store.database import open_engine
 from osqual.store.store import Store
 from osqual.suites.command_suite import NO_NAMES
-from osqual.workflow import Engine
+from osqual.workflow import Engine, context_for
 
 RUN_ID = "dry-run"
 
@@ -100,16 +100,7 @@ def preview(
             step="validate",
             dry=True,
         )
-        context = RunContext(
-            scope=scope,
-            store=store,
-            parts=engine.parts,
-            catalogue=catalogue,
-            configuration=configuration,
-            options=options,
-            cancellation=engine.cancellation,
-            environ=engine.environ,
-        )
+        context = context_for(scope, store, catalogue, configuration, options, engine)
         steps.validate_inputs(context)
         return _preview_of(context, tuple(warnings))
 

@@ -10,7 +10,7 @@ from osqual import steps
 from osqual.catalogue.catalogue import Catalogue, open_catalogue
 from osqual.catalogue.globs import glob_matcher
 from osqual.catalogue.recipes import RecipeReader
-from osqual.context import RunContext, RunOptions, need
+from osqual.context import RunOptions, need
 from osqual.errors import InvalidInput, OsqualError
 from osqual.events import EventBus
 from osqual.model import Configuration
@@ -19,7 +19,7 @@ from osqual.room import Room
 from osqual.settings import Limit
 from osqual.store.limits import Claim
 from osqual.store.store import Row
-from osqual.workflow import Engine, RunResult, qualify, scope_for
+from osqual.workflow import Engine, RunResult, context_for, qualify, scope_for
 
 Start = Callable[[Engine, Sequence[Claim]], RunResult]
 
@@ -114,16 +114,8 @@ def needs_of(
 ) -> Needs:
     """What a run of the configuration takes. Raises InvalidInput when it cannot be told."""
     settings = engine.settings
-    context = RunContext(
-        scope=scope_for("none", settings.directories.state, engine, EventBus()),
-        store=engine.store,
-        parts=engine.parts,
-        catalogue=catalogue,
-        configuration=configuration,
-        options=options,
-        cancellation=engine.cancellation,
-        environ=engine.environ,
-    )
+    scope = scope_for("none", settings.directories.state, engine, EventBus())
+    context = context_for(scope, engine.store, catalogue, configuration, options, engine)
     steps.read_inputs(context)
     builder, platform = need(context.builder), need(context.platform)
     cluster = platform.room(steps.provision_request(context), settings, engine.cancellation)

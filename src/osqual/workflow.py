@@ -152,16 +152,29 @@ def run_context(
     with open_log(directory) as log, heed_requests(run_id, engine.store, cancellation):
         scope = scope_for(run_id, directory, engine, EventBus(log, *engine.subscribers))
         scope.bus.subscribe(lambda event: count_retry(event, engine.store))
-        yield RunContext(
-            scope=replace(scope, cancellation=cancellation),
-            store=engine.store,
-            parts=engine.parts,
-            catalogue=catalogue,
-            configuration=configuration,
-            options=options,
-            cancellation=cancellation,
-            environ=engine.environ,
-        )
+        scope = replace(scope, cancellation=cancellation)
+        yield context_for(scope, engine.store, catalogue, configuration, options, engine)
+
+
+def context_for(
+    scope: RunScope,
+    store: Store,
+    catalogue: Catalogue,
+    configuration: Configuration,
+    options: RunOptions,
+    engine: Engine,
+) -> RunContext:
+    """What a run knows when it begins; `scope` has the whole run's cancellation."""
+    return RunContext(
+        scope=scope,
+        store=store,
+        parts=engine.parts,
+        catalogue=catalogue,
+        configuration=configuration,
+        options=options,
+        cancellation=scope.cancellation,
+        environ=engine.environ,
+    )
 
 
 def scope_for(run_id: str, directory: Path, engine: Engine, bus: EventBus) -> RunScope:
