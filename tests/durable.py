@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -335,7 +336,8 @@ class DurableWorld:
     def kill_machines(self) -> None:
         """As a restart of the host would."""
         for process in self.processes():
-            os.kill(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # ended by itself since it was listed
+                os.kill(process.pid, signal.SIGKILL)
 
     def executions(self) -> list[str]:
         """Every start of a suite, by its name."""
