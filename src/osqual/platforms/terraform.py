@@ -17,7 +17,12 @@ from osqual.errors import InvalidInput, ProvisionFailed
 from osqual.model import Cluster, Image, SshIdentity
 from osqual.platforms.base import ProvisionRequest, TerraformWish
 from osqual.platforms.terraform_nodes import check_outputs, identity_of, nodes_of, wait_nodes
-from osqual.platforms.terraform_teardown import KIND, TERRAFORM, workspace_directory
+from osqual.platforms.terraform_teardown import (
+    KIND,
+    TERRAFORM,
+    elsewhere,
+    workspace_directory,
+)
 from osqual.platforms.terraform_variables import (
     KEY_NAME,
     PUBLIC_KEY,
@@ -32,6 +37,7 @@ from osqual.settings import Settings
 from osqual.ssh_keys import make_key_pair
 from osqual.ssh_route import operator_cidr
 from osqual.teardown import LOCAL_KINDS, end_resources
+from osqual.terraform.database_state import schema_of
 from osqual.terraform.failure import TerraformFailed
 from osqual.terraform.module import Declared, read_declared
 from osqual.terraform.planned import instance_types
@@ -60,7 +66,9 @@ class TerraformPlatform:
         check_outputs(declared.outputs, wish.module)
         scope.progress("terraform validate")
         workspace.validate(scope)
-        _plan(request, wish, declared, workspace, wish.stand_in, scope)
+        _set_variables(request, wish, declared, workspace, wish.stand_in, scope)
+        scope.progress("terraform plan")
+        workspace.plan(scope)
         _check_planned(request, wish, declared, workspace, scope)
 
     def room(
@@ -75,14 +83,19 @@ class TerraformPlatform:
         region = cluster_region(_wanted(request, scope), wish)
         _check_image_region(region, tuple(image.ids))
         workspace, declared = _prepare(wish, scope)
-        _plan(request, wish, declared, workspace, image.ids[region], scope)
+        variables = _set_variables(request, wish, declared, workspace, image.ids[region], scope)
+        schema = schema_of(scope.settings.store, scope.run_id)
         row = scope.own(
             KIND,
             f"cluster in {region}",
+            **elsewhere(workspace, wish, variables, schema),
             directory=str(workspace.directory),
             region=region,
             run=scope.run_id,
         )
+        workspace = workspace.keep_state_in(schema, scope)
+        scope.progress("terraform plan")
+        workspace.plan(scope)
         try:
             workspace.apply(scope)
         except TerraformFailed as error:
@@ -154,14 +167,15 @@ def _tags_of(workspace: Workspace) -> dict[str, str]:
     }
 
 
-def _plan(
+def _set_variables(
     request: ProvisionRequest,
     wish: TerraformWish,
     declared: Declared,
     workspace: Workspace,
     image: str,
     scope: RunScope,
-) -> None:
+) -> Mapping[str, Any]:
+    """What the module is given, with an image."""
     aws = scope.settings.aws
     given = Given(
         cluster_name=f"osqual-{scope.run_id}",
@@ -175,9 +189,9 @@ def _plan(
         image=image,
     )
     extra = scope.settings.terraform.variables
-    workspace.set_variables(cluster_variables(request, wish, declared, given, extra))
-    scope.progress("terraform plan")
-    workspace.plan(scope)
+    variables = cluster_variables(request, wish, declared, given, extra)
+    workspace.set_variables(variables)
+    return variables
 
 
 def _identity(declared: Declared, scope: RunScope) -> SshIdentity:

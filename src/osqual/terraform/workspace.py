@@ -6,17 +6,22 @@ them to finish, and a later process finds them, and the state, by this directory
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-from packaging.version import Version
 
 from osqual.cancellation import Cancellation
 from osqual.errors import CommandFailed, InvalidInput
 from osqual.following import follow_job
 from osqual.process import Job, JobState, run, write_atomic
 from osqual.scope import RunScope
+from osqual.terraform.database_state import (
+    FIRST_VERSION,
+    connection_environment,
+    drop_schema,
+    remove_backend,
+    write_backend,
+)
 from osqual.terraform.failure import TerraformFailed, explain
 from osqual.terraform.module import Declared, read_declared
 from osqual.terraform.program import Terraform
@@ -27,7 +32,6 @@ INIT_TIMEOUT_S = 900.0
 GRACE_S = 300.0
 TAIL_LINES = 30
 RECORD_NAME = "workspace.json"
-_VARIABLES_LATER = Version("0.12")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +43,9 @@ class Workspace:
     environment: Mapping[str, str]
     lock_timeout_s: int = 300
     old: bool = False
-    """Terraform before 0.12, whose `validate` wants values for variables unless told otherwise."""
+    """Terraform before 0.12: no state in PostgreSQL, and `validate` wants values for variables."""
+    schema: str = ""
+    """Where the store's database keeps the state; empty when a file here does."""
 
     @classmethod
     def create(
@@ -55,16 +61,10 @@ class Workspace:
             program=terraform.program,
             environment={**terraform.environment, **environment},
             lock_timeout_s=lock_timeout_s,
-            old=terraform.version < _VARIABLES_LATER,
+            old=terraform.version < FIRST_VERSION,
         )
         workspace.module.mkdir(parents=True, exist_ok=True)
-        record = {
-            "program": workspace.program,
-            "environment": dict(workspace.environment),
-            "lock_timeout_s": lock_timeout_s,
-            "old": workspace.old,
-        }
-        write_atomic(directory / RECORD_NAME, json.dumps(record, indent=2) + "\n")
+        workspace._remember()
         return workspace
 
     @classmethod
@@ -76,6 +76,17 @@ class Workspace:
             return None
         return cls(directory=directory, **record)
 
+    def _remember(self) -> None:
+        """Write down how to come back to it. Secrets of the database are never part of it."""
+        record = {
+            "program": self.program,
+            "environment": dict(self.environment),
+            "lock_timeout_s": self.lock_timeout_s,
+            "old": self.old,
+            "schema": self.schema,
+        }
+        write_atomic(self.directory / RECORD_NAME, json.dumps(record, indent=2) + "\n")
+
     @property
     def module(self) -> Path:
         """The root module with its state."""
@@ -83,7 +94,7 @@ class Workspace:
 
     @property
     def state(self) -> Path:
-        """The state file; missing before the first apply."""
+        """The state file: missing before the first apply, and while a database keeps the state."""
         return self.module / "terraform.tfstate"
 
     @property
@@ -106,6 +117,16 @@ class Workspace:
             argv = ["init", "-input=false", "-no-color", f"-from-module={source}"]
             self._short(argv, scope, timeout_s=INIT_TIMEOUT_S)
         return read_declared(self.module)
+
+    def keep_state_in(self, schema: str, scope: RunScope) -> "Workspace":
+        """The same workspace, with its state in a schema of the store's database from now on.
+
+        Terraform too old for that keeps it in a file. Raises TerraformFailed.
+        """
+        if not schema or self.schema == schema or self.old:
+            return self
+        write_backend(self.module, schema)
+        return replace(self, schema=schema)._reconfigured(scope)
 
     def set_variables(self, variables: Mapping[str, Any]) -> None:
         """Write the variables that plans are made with."""
@@ -158,15 +179,24 @@ class Workspace:
 
     def destroy(self, scope: RunScope) -> None:
         """Destroy whatever the state knows. Raises TerraformFailed; the state stays then."""
-        if not self.has_resources():
+        if not self.has_resources(scope):
             return
         flags = ["-input=false", "-no-color", f"-lock-timeout={self.lock_timeout_s}s"]
         self._job("destroy", ["-auto-approve", *flags, f"-var-file={self.variables_file}"], scope)
 
-    def has_resources(self) -> bool:
+    def bring_state_home(self, scope: RunScope) -> None:
+        """Keep the state in the file from now on, and forget it where it was."""
+        if not self.schema or not scope.settings.store:
+            return
+        write_atomic(self.state, self._pull(scope))
+        remove_backend(self.module)
+        replace(self, schema="")._reconfigured(scope)
+        drop_schema(scope.settings.store, self.schema)
+
+    def has_resources(self, scope: RunScope) -> bool:
         """Whether the state lists a resource; a state that cannot be read may."""
         try:
-            document = json.loads(self.state.read_text())
+            document = json.loads(self._pull(scope) if self.schema else self.state.read_text())
         except FileNotFoundError:
             return False
         except ValueError:
@@ -185,6 +215,15 @@ class Workspace:
 
     # How it is run
 
+    def _reconfigured(self, scope: RunScope) -> "Workspace":
+        """Take up the backend that the module names now; what it has is not copied."""
+        self._short(["init", "-input=false", "-no-color", "-reconfigure"], scope)
+        self._remember()
+        return self
+
+    def _pull(self, scope: RunScope) -> str:
+        return self._short(["state", "pull"], scope) or "{}"
+
     def _short(
         self, argv: list[str], scope: RunScope, *, timeout_s: float = SHORT_TIMEOUT_S
     ) -> str:
@@ -192,7 +231,7 @@ class Workspace:
             done = run(
                 [self.program, *argv],
                 cwd=self.module,
-                env=self._environment(),
+                env=self._environment(scope),
                 timeout_s=timeout_s,
                 cancellation=scope.cancellation,
             )
@@ -214,7 +253,7 @@ class Workspace:
             jobs / f"{number:02}-{name}",
             [self.program, name, *argv],
             cwd=self.module,
-            env=self._environment(),
+            env=self._environment(scope),
         )
         self._finish(job, name, scope)
 
@@ -236,5 +275,8 @@ class Workspace:
                 return job
         return None
 
-    def _environment(self) -> dict[str, str]:
-        return {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", **self.environment}
+    def _environment(self, scope: RunScope) -> dict[str, str]:
+        database = {}
+        if self.schema and scope.settings.store:
+            database = connection_environment(scope.settings.store)
+        return {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", **self.environment, **database}
