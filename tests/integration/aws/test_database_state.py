@@ -20,8 +20,7 @@ def states(server: Server) -> list[str]:
 
 def test_a_cluster_is_destroyed_from_its_state_when_its_machine_is_gone(world: World) -> None:
     with running_server() as server:
-        shared = {"OSQUAL_STORE": server.url}
-        result = world.run("--keep", "always", **shared)
+        result = world.run("--keep", "always", OSQUAL_STORE=server.url)
         directory = Path(result["directory"])
         assert world.cloud.left() != {}
         assert not list(directory.rglob("module/terraform.tfstate"))
@@ -29,8 +28,8 @@ def test_a_cluster_is_destroyed_from_its_state_when_its_machine_is_gone(world: W
         assert schema.endswith(result["run"].replace("-", "_"))
 
         shutil.rmtree(directory)
-        elsewhere = {**shared, "OSQUAL_STATE_DIR": str(world.root / "elsewhere")}
-        done = world.osqual("destroy", result["run"], **elsewhere)
+        elsewhere = {"OSQUAL_STATE_DIR": str(world.root / "elsewhere")}
+        done = world.osqual("destroy", result["run"], OSQUAL_STORE=server.url, **elsewhere)
         assert done.returncode == 0, done.stderr
         assert "by the run's tag" not in done.stderr, "Terraform ended all of it"
         assert world.cloud.left() == {}
