@@ -159,6 +159,9 @@ class DurablePlatform:
         write_cluster(scope.directory / "cluster.json", cluster)
         return cluster
 
+    def accelerator(self, scope: RunScope) -> str:
+        return "tcg"
+
     def destroy(self, scope: RunScope) -> None:
         end_resources(scope, LOCAL_KINDS)
         (scope.directory / "cluster.json").unlink(missing_ok=True)

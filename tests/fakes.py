@@ -124,6 +124,9 @@ class FakePlatform:
         identity = SshIdentity(private_key=key, public_key=key, known_hosts=key)
         return Cluster(nodes=tuple(nodes), identity=identity)
 
+    def accelerator(self, scope: RunScope) -> str:
+        return "tcg"
+
     def destroy(self, scope: RunScope) -> None:
         self.destroyed += 1
         end_resources(scope, {"vm": self.machines})

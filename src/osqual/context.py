@@ -115,7 +115,7 @@ class RunContext:
     image: Image | None = None
     cluster: Cluster | None = None
     machines: dict[str, Machine] = field(default_factory=dict)
-    node_facts: list[dict[str, str]] = field(default_factory=list)
+    node_facts: list[dict[str, Any]] = field(default_factory=list)
     suites: list[SuiteResult] = field(default_factory=list)
     failures: Failures = field(default_factory=Failures)
     unfinished: list[str] = field(default_factory=list)

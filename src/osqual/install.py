@@ -25,6 +25,7 @@ from osqual.scope import RunScope
 
 SETUP_TIMEOUT_S = 1800.0
 TAIL_LINES = 15
+VERSION_TIMEOUT_S = 60.0
 REDACTED = "[secret]"
 _DRAIN_S = 0.1
 
@@ -107,6 +108,23 @@ def run_setup_script(
         scope=scope,
         environment=cluster_environment(configuration, cluster, parameters),
     ).after(InstallStep(name="setup", script=script, timeout_s=SETUP_TIMEOUT_S))
+
+
+def read_versions(product: Product, machine: Shell, scope: RunScope) -> dict[str, str]:
+    """What a node answers about the product's versions; a command that fails is left out."""
+    found = {}
+    for name, argv in product.versions.items():
+        done = machine.run(
+            argv,
+            sudo=True,
+            timeout_s=VERSION_TIMEOUT_S,
+            check=False,
+            cancellation=scope.cancellation,
+        )
+        answer = done.stdout.strip().partition("\n")[0]
+        if done.exit_status == 0 and answer:
+            found[name] = answer
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

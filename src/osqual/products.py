@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -101,6 +101,8 @@ class Product:
     installer: str = ""
     """The one of them that holds the URL of the product's installer."""
     terraform: ModuleChoice | None = None
+    versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What to ask each node for once it is installed: name and command, whose output it is."""
 
 
 class ProductFolders(Protocol):
@@ -225,6 +227,9 @@ class _Definition(_Section):
     environment: Mapping[str, str] = Field(default_factory=dict)
     profile: _Profile = _Profile()
     terraform: _Terraform | None = None
+    versions: Mapping[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
     install: tuple[_Step, ...] = ()
     suites: tuple[_Suite, ...] = Field(min_length=1)
 
@@ -284,6 +289,7 @@ def _read_product(directory: Path) -> Product:
         variables=definition.profile.variables,
         installer=definition.profile.installer,
         terraform=_module(definition.terraform),
+        versions=definition.versions,
     )
 
 

@@ -1,5 +1,6 @@
 """What a run publishes and when: images behind their gate, and the record of the qualification."""
 
+import hashlib
 import platform as host
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -7,12 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from osqual import __version__
+from osqual.catalogue.git import GitTree
+from osqual.ci.surroundings import ci_job
+from osqual.cluster_cost import read_cost
 from osqual.context import Note, RunContext, need
-from osqual.errors import InfrastructureError, PublishFailed
+from osqual.errors import InfrastructureError, PublishFailed, UsageError
 from osqual.model import Image, PublishPoint, Verdict
 from osqual.plan.surroundings import Surroundings
 from osqual.programs import FoundProgram
-from osqual.publish.record import Qualification, record_of
+from osqual.publish.record import CostEntry, Qualification, SourceEntry, record_of
 from osqual.publish.worktree import publish_build, publish_images, publish_record
 
 PASSED_TO_PUBLISH: Mapping[PublishPoint, str] = {
@@ -103,6 +107,7 @@ def qualification(context: RunContext) -> Qualification:
         image=need(context.image),
         topology=inputs.topology,
         suites=context.suites,
+        reports=report_digests(context.scope.directory),
         judgement=need(context.judgement),
         tools=tool_versions(context.parts.inspect_programs()),
         nodes=context.node_facts,
@@ -110,6 +115,40 @@ def qualification(context: RunContext) -> Qualification:
         retries=retries_of(context),
         started_at=utc(context.started_at),
         ended_at=utc(time.time()),
+        accelerator=need(context.platform).accelerator(context.scope),
+        run_url=job.url if (job := ci_job(context.environ)) else "",
+        source=source_of(GitTree(root=context.catalogue.root)),
+        cost=cost_of(context),
+    )
+
+
+def report_digests(directory: Path) -> dict[str, dict[str, str]]:
+    """Suite to its JUnit files below the run directory, each with its sha256."""
+    found: dict[str, dict[str, str]] = {}
+    for path in sorted((directory / "suites").glob("*/**/*.xml")):
+        name = str(path.relative_to(directory))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        found.setdefault(name.split("/")[1], {})[name] = digest
+    return found
+
+
+def source_of(tree: GitTree) -> SourceEntry | None:
+    """The commit that the catalogue stands at; None where it is in no git, or has no commit."""
+    try:
+        return SourceEntry(commit=tree.commit_of("HEAD"), repository=tree.origin() or None)
+    except UsageError:
+        return None
+
+
+def cost_of(context: RunContext) -> CostEntry | None:
+    """What the cluster cost by estimate, from its beginning until now; None without a price."""
+    hourly = read_cost(context.scope.directory)
+    if hourly is None:
+        return None
+    seconds = context.step_seconds
+    hours = sum(seconds.get(name, 0.0) for name in ("provision", "install", "test", "judge")) / 3600
+    return CostEntry(
+        usd=round(hourly.usd * hours, 2), hours=round(hours, 2), unknown=hourly.unknown
     )
 
 

@@ -88,6 +88,11 @@ def restore_nodes(context: RunContext, found: Found) -> None:
     context.cluster = parse_cluster(found["cluster"])
 
 
+def restore_versions(context: RunContext, found: Found) -> None:
+    """What the nodes told once the product was installed."""
+    context.node_facts = [dict(node) for node in found.get("nodes", context.node_facts)]
+
+
 def restore_judgement(context: RunContext, found: Found) -> None:
     """The verdict."""
     context.judgement = Judgement(
@@ -110,6 +115,7 @@ def restore_kept(context: RunContext, found: Found) -> None:
 RESTORERS: Mapping[str, Callable[[RunContext, Found], None]] = {
     "build": restore_image,
     "provision": restore_nodes,
+    "install": restore_versions,
     "judge": restore_judgement,
     "publish": restore_published,
     "destroy": restore_kept,

@@ -1,4 +1,4 @@
-"""JSON Schema of each file that people write, for editors, scripts and other checkers."""
+"""JSON Schema of each file that people write or osqual publishes, for editors and checkers."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -91,12 +91,19 @@ def _template() -> Schema:
     }
 
 
+def _qualification() -> Schema:
+    from osqual.publish.record import record_schema
+
+    return {**record_schema(), "title": "qualification.json"}
+
+
 SCHEMAS: Mapping[str, tuple[str, Callable[[], Schema]]] = {
     "base-images": ("base_images.json", _base_images),
     "mutes": ("mutes.yaml", _mutes),
     "osqual": ("osqual.yaml", _settings),
     "product": ("product.yaml", _product),
     "publish-and-test": ("publish_and_test_config.yaml", _publish_and_test),
+    "qualification": ("qualification.json", _qualification),
     "template": ("packer.json", _template),
 }
 """Name -> the file that it describes, by its usual name, and its schema."""

@@ -14,7 +14,7 @@ from osqual.cluster_wish import terraform_wish
 from osqual.context import Note, RunContext, need
 from osqual.diagnosis import check_directories
 from osqual.errors import CleanupIncomplete, InvalidInput
-from osqual.install import install_product, run_setup_script
+from osqual.install import install_product, read_versions, run_setup_script
 from osqual.installer import check_installer
 from osqual.machine import Machine
 from osqual.model import (
@@ -153,7 +153,13 @@ def install_on_cluster(context: RunContext) -> Note:
         context.scope,
         inputs.profile,
     )
-    return Note(message=context.configuration.dimensions["product"])
+    for facts in context.node_facts:
+        machine = context.machines[facts["name"]]
+        facts["versions"] = read_versions(need(context.product), machine, context.scope)
+    return Note(
+        message=context.configuration.dimensions["product"],
+        found={"nodes": context.node_facts},
+    )
 
 
 def run_suites(context: RunContext) -> Note:

@@ -52,6 +52,7 @@ class World:
     suites: FakeSuites = field(default_factory=FakeSuites)
     cancellation: Cancellation = field(default_factory=Cancellation)
     events: list[Event] = field(default_factory=list)
+    environ: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         leaf = self.leaf
@@ -84,7 +85,7 @@ class World:
             settings=self.settings,
             store=self.store,
             cancellation=self.cancellation,
-            environ={},
+            environ=self.environ,
             subscribers=(self.events.append,),
             parts=fake_parts(self.builder, self.platform, self.suites),
         )

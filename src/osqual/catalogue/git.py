@@ -1,5 +1,6 @@
 """Asking git about the catalogue's work tree. Read-only; no filter, hook or pager runs."""
 
+import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from osqual.process import Completed, run
 
 _ENVIRONMENT = {"GIT_OPTIONAL_LOCKS": "0", "GIT_PAGER": "cat", "LC_ALL": "C.UTF-8"}
 _PATHS_AT_ONCE = 500
+_USER_INFO = re.compile(r"://[^/@]*@")
 _LINK_MODE, _SUBMODULE_MODE = "120000", "160000"
 
 
@@ -62,6 +64,11 @@ class GitTree:
                 "git fetch --unshallow",
             )
         return found.stdout.strip()
+
+    def origin(self) -> str:
+        """Where the work tree was cloned from, without any user or password; empty when nowhere."""
+        found = self._git("config", "--get", "remote.origin.url", check=False)
+        return _USER_INFO.sub("://", found.stdout.strip())
 
     def fork_point(self, ref: str) -> str:
         """Where the current branch left `ref`: changes made there since are not ours."""

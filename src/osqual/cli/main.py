@@ -46,7 +46,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "convert-feed": ("Change", "convert_feed:convert_feed", "A vendor's feed as base images."),
     "init": ("Change", "init:init", "Start a catalogue."),
     "import-mutes": ("Change", "import_mutes:import_mutes", "Turn -k strings into mutes."),
-    "schema": ("Tools", "schema:schema", "JSON Schema of the files that people write."),
+    "schema": ("Tools", "schema:schema", "JSON Schema of the catalogue's files."),
     "cache": ("Tools", "cache:cache", "Show and prune base images and layers."),
     "doctor": ("Tools", "doctor:doctor", "Check this machine: programs, acceleration, space."),
 }

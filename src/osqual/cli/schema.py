@@ -1,4 +1,4 @@
-"""`osqual schema`: JSON Schema of the files that people write, for editors and scripts."""
+"""`osqual schema`: JSON Schema of the files that people write or osqual publishes."""
 
 import click
 
@@ -9,6 +9,7 @@ Examples:
   osqual schema --list
   osqual schema osqual > .schemas/osqual.json
   osqual schema publish-and-test
+  osqual schema qualification
 
 In an editor with the YAML language server, name the schema in the file's
 first line:  # yaml-language-server: $schema=.schemas/osqual.json
@@ -19,7 +20,7 @@ first line:  # yaml-language-server: $schema=.schemas/osqual.json
 @click.argument("name", required=False, shell_complete=lambda *args: _complete(args[2]))
 @click.option("--list", "listing", is_flag=True, help="List the names and the file of each.")
 def schema(*, name: str | None, listing: bool) -> None:
-    """Print the JSON Schema of one kind of file that people write."""
+    """Print the JSON Schema of one kind of file: what people write, and the published record."""
     from osqual.cli.tables import print_table
     from osqual.errors import UsageError
     from osqual.schemas import SCHEMAS, schema_of

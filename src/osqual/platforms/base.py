@@ -59,6 +59,9 @@ class Platform(Protocol):
         May leave machines behind when it raises: the caller always calls `destroy`.
         """
 
+    def accelerator(self, scope: RunScope) -> str:
+        """How its machines' processors are made: `kvm`, `tcg`; empty where the cloud decides."""
+
     def destroy(self, scope: RunScope) -> None:
         """End everything `provision` made, from the run directory and the journal alone.
 

@@ -99,6 +99,10 @@ class QemuPlatform:
         wait_cluster(cluster, vms, scope)
         return cluster
 
+    def accelerator(self, scope: RunScope) -> str:
+        """What the probe found, from its cache."""
+        return probe(scope.settings, scope.cancellation).accelerator
+
     def destroy(self, scope: RunScope) -> None:
         """End every machine and remove what they used; consoles and logs stay."""
         end_resources(scope, LOCAL_KINDS)

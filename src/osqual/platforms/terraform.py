@@ -11,6 +11,7 @@ from typing import Any
 from osqual.aws import preflight
 from osqual.aws.tags import RUN, run_tags
 from osqual.cancellation import Cancellation
+from osqual.cluster_cost import HourlyCost, write_cost
 from osqual.cluster_file import FILE_NAME as CLUSTER_FILE
 from osqual.cluster_file import write_cluster
 from osqual.errors import InvalidInput, ProvisionFailed
@@ -116,6 +117,10 @@ class TerraformPlatform:
         write_cluster(scope.directory / CLUSTER_FILE, cluster)
         wait_nodes(cluster, scope.settings.aws.boot_timeout_s, scope)
         return cluster
+
+    def accelerator(self, scope: RunScope) -> str:
+        """Not ours to choose."""
+        return ""
 
     def destroy(self, scope: RunScope) -> None:
         """Destroy what the state knows, then whatever else carries the run's tag."""
@@ -239,4 +244,6 @@ def _check_planned(
     if wish.max_cost_usd is not None:
         preflight.check_cost(cost, wish.max_cost_usd, "the cluster")
     if aws.prices:
+        hourly = preflight.estimate(region, types, 1.0, aws.prices)
+        write_cost(scope.directory, HourlyCost(usd=hourly.usd, unknown=hourly.unknown))
         scope.progress(f"the cluster costs {cost} in {aws.cluster_hours:g} hours", usd=cost.usd)

@@ -1,13 +1,123 @@
-"""The qualification record: what was qualified, with which result. Small; evidence is elsewhere."""
+"""The qualification record: what was qualified, with which result. Small; evidence is elsewhere.
+
+The models below are its published schema: `osqual schema qualification`.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from osqual.model import Configuration, Image, Judgement, Outcome, Recipe, SuiteResult, Topology
+from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA = "osqual/qualification/v1"
+from osqual.model import (
+    Configuration,
+    Image,
+    Judgement,
+    Outcome,
+    Recipe,
+    SuiteResult,
+    Topology,
+    Verdict,
+)
+
+SCHEMA: Literal["osqual/qualification/v2"] = "osqual/qualification/v2"
 FAILING = (Outcome.FAIL, Outcome.ERROR)
+
+
+class _Part(BaseModel):
+    """A later osqual may add keys; it changes none without another version of the schema."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class RecipeEntry(_Part):
+    """What determined the image."""
+
+    digest: str
+    inputs: Mapping[str, str]
+    """Input to sha256."""
+
+
+class TopologyEntry(_Part):
+    """How many nodes of each role."""
+
+    masters: int = Field(ge=0)
+    private_agents: int = Field(ge=0)
+    public_agents: int = Field(ge=0)
+
+
+class SuiteEntry(_Part):
+    """One suite: counts by outcome, and the ids of the tests that a reader asks for."""
+
+    name: str
+    totals: Mapping[str, int]
+    failing: tuple[str, ...] = ()
+    flaky: tuple[str, ...] = ()
+    muted: tuple[str, ...] = ()
+    seconds: float = Field(ge=0)
+    problem: str | None = None
+    """Why its results cannot be relied on."""
+    skipped: str | None = None
+    """Why it was not run."""
+    reports: Mapping[str, str] | None = None
+    """The JUnit files of the run directory, each with its sha256."""
+
+
+class NodeEntry(_Part):
+    """One machine, as it told of itself."""
+
+    name: str
+    role: str
+    kernel: str = ""
+    os: str = ""
+    versions: Mapping[str, str] = Field(default_factory=dict)
+    """What the product's definition has nodes asked for, such as the version of an engine."""
+
+
+class SourceEntry(_Part):
+    """The commit of the catalogue that was qualified."""
+
+    commit: str
+    repository: str | None = None
+
+
+class CostEntry(_Part):
+    """An estimate from the price table of the settings."""
+
+    usd: float = Field(ge=0)
+    hours: float = Field(ge=0)
+    unknown: tuple[str, ...] = ()
+    """Instance types without a price, which are not counted."""
+
+
+class QualificationRecord(_Part):
+    """qualification.json: one run's verdict about the images beside it."""
+
+    schema_: Literal["osqual/qualification/v2"] = Field(default=SCHEMA, alias="schema")
+    configuration: str
+    dimensions: Mapping[str, str]
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    images: Mapping[str, str]
+    """Region to image id; on this machine (`local`) the id is the sha256 of the disk image."""
+    recipe: RecipeEntry
+    inputs: Mapping[str, str]
+    """Every input of the qualification by name, as sha256: what `plan` compares later."""
+    topology: TopologyEntry
+    suites: tuple[SuiteEntry, ...]
+    nodes: tuple[NodeEntry, ...]
+    accelerator: str | None = None
+    """How the machines' processors were made: `kvm`, or `tcg` for emulation."""
+    run: str
+    run_url: str | None = None
+    source: SourceEntry | None = None
+    started_at: str
+    ended_at: str
+    step_seconds: Mapping[str, float]
+    retries: Mapping[str, int] | None = None
+    """Step to how often something in it failed for infrastructure and was tried again."""
+    cost: CostEntry | None = None
+    tools: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,62 +128,74 @@ class Qualification:
     configuration: Configuration
     recipe: Recipe
     inputs: Mapping[str, str]
-    """Every input of the qualification by name, as sha256: what `plan` compares later."""
     image: Image
     topology: Topology
     suites: Sequence[SuiteResult]
+    reports: Mapping[str, Mapping[str, str]]
+    """Suite to the JUnit files that it left, each with its sha256."""
     judgement: Judgement
     tools: Mapping[str, str]
-    nodes: Sequence[Mapping[str, str]]
+    nodes: Sequence[Mapping[str, Any]]
     step_seconds: Mapping[str, float]
     retries: Mapping[str, int]
-    """Step -> how often something in it failed for infrastructure and was tried again."""
     started_at: str
     ended_at: str
+    accelerator: str = ""
+    run_url: str = ""
+    source: SourceEntry | None = None
+    cost: CostEntry | None = None
 
 
 def record_of(facts: Qualification) -> dict[str, Any]:
-    """The record as a JSON document; keys in reading order."""
-    return {
-        "schema": SCHEMA,
-        "configuration": facts.configuration.path,
-        "dimensions": dict(facts.configuration.dimensions),
-        "verdict": facts.judgement.verdict.value,
-        "reasons": list(facts.judgement.reasons),
-        "images": dict(sorted(facts.image.ids.items())),
-        "recipe": {
-            "digest": facts.recipe.digest,
-            "inputs": dict(sorted(facts.recipe.inputs.items())),
-        },
-        "inputs": dict(sorted(facts.inputs.items())),
-        "topology": {
-            "masters": facts.topology.masters,
-            "private_agents": facts.topology.private_agents,
-            "public_agents": facts.topology.public_agents,
-        },
-        "suites": [_suite(suite) for suite in facts.suites],
-        "nodes": [dict(node) for node in facts.nodes],
-        "run": facts.run_id,
-        "started_at": facts.started_at,
-        "ended_at": facts.ended_at,
-        "step_seconds": {name: round(seconds, 1) for name, seconds in facts.step_seconds.items()},
-        **({"retries": dict(facts.retries)} if facts.retries else {}),
-        "tools": dict(sorted(facts.tools.items())),
-    }
+    """The record as a JSON document; keys in reading order, without what is not known."""
+    record = QualificationRecord(
+        configuration=facts.configuration.path,
+        dimensions=dict(facts.configuration.dimensions),
+        verdict=facts.judgement.verdict,
+        reasons=tuple(facts.judgement.reasons),
+        images=dict(sorted(facts.image.ids.items())),
+        recipe=RecipeEntry(
+            digest=facts.recipe.digest, inputs=dict(sorted(facts.recipe.inputs.items()))
+        ),
+        inputs=dict(sorted(facts.inputs.items())),
+        topology=TopologyEntry(**vars(facts.topology)),
+        suites=tuple(_suite(suite, facts.reports.get(suite.suite)) for suite in facts.suites),
+        nodes=tuple(NodeEntry(**node) for node in facts.nodes),
+        accelerator=facts.accelerator or None,
+        run=facts.run_id,
+        run_url=facts.run_url or None,
+        source=facts.source,
+        started_at=facts.started_at,
+        ended_at=facts.ended_at,
+        step_seconds={name: round(seconds, 1) for name, seconds in facts.step_seconds.items()},
+        retries=dict(facts.retries) or None,
+        cost=facts.cost,
+        tools=dict(sorted(facts.tools.items())),
+    )
+    return record.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def _suite(suite: SuiteResult) -> dict[str, Any]:
+def record_schema() -> dict[str, Any]:
+    """JSON Schema of the record."""
+    return QualificationRecord.model_json_schema(by_alias=True)
+
+
+def _suite(suite: SuiteResult, reports: Mapping[str, str] | None) -> SuiteEntry:
     totals: dict[str, int] = {}
     for result in suite.results:
         totals[result.outcome.value] = totals.get(result.outcome.value, 0) + 1
-    document: dict[str, Any] = {
-        "name": suite.suite,
-        "totals": totals,
-        "failing": [result.test_id for result in suite.results if result.outcome in FAILING],
-        "seconds": round(suite.duration_s, 1),
-    }
-    if suite.problem:
-        document["problem"] = suite.problem
-    if suite.skipped:
-        document["skipped"] = suite.skipped
-    return document
+    return SuiteEntry(
+        name=suite.suite,
+        totals=totals,
+        failing=_ids(suite, FAILING),
+        flaky=_ids(suite, (Outcome.FLAKY,)),
+        muted=_ids(suite, (Outcome.MUTED,)),
+        seconds=round(suite.duration_s, 1),
+        problem=suite.problem or None,
+        skipped=suite.skipped or None,
+        reports=reports or None,
+    )
+
+
+def _ids(suite: SuiteResult, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    return tuple(result.test_id for result in suite.results if result.outcome in outcomes)

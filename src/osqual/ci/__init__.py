@@ -1,0 +1,1 @@
+"""Continuous integration: where a run takes place, and the pipelines that run osqual."""
