@@ -104,7 +104,6 @@ def test_a_run_that_was_killed_while_it_tests_goes_on(world: World) -> None:
     assert world.cloud.left() == {}
 
 
-@pytest.mark.unproven
 def test_packer_goes_on_without_its_osqual_and_is_followed_again(world: World) -> None:
     world.without_cluster()
     begun, go_on = world.root / "begun", world.root / "go-on"

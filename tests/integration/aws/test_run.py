@@ -96,7 +96,6 @@ build {{
 """
 
 
-@pytest.mark.unproven
 def test_a_template_in_hcl_builds_as_one_in_json(world: World) -> None:
     world.without_cluster()
     settings = (world.catalogue / "osqual.yaml").read_text()
