@@ -224,6 +224,9 @@ def end_resources(run_id: str, directory: Path, engine: Engine) -> int:
     left = engine.store.resources(run_id=run_id)
     if left:
         raise incomplete(run_id, left)
+    if before:
+        engine.store.begin_step(run_id, scope.step)
+        engine.store.end_step(run_id, scope.step, "done", f"afterwards: {before} resources")
     return before
 
 

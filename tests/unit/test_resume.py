@@ -312,7 +312,7 @@ def test_what_is_left_is_shown_and_ended_also_without_a_store(
 
 
 def test_what_was_kept_stays_until_it_is_destroyed(
-    world: DurableWorld, monkeypatch: pytest.MonkeyPatch
+    world: DurableWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from osqual.model import KeepPolicy
 
@@ -321,9 +321,13 @@ def test_what_was_kept_stays_until_it_is_destroyed(
     assert machines
     assert osqual(world, "reap", monkeypatch=monkeypatch) == 0
     assert len(world.processes()) == machines
+    assert "is kept on purpose: `osqual destroy " in capsys.readouterr().err
     assert osqual(world, "destroy", "latest", monkeypatch=monkeypatch) == 0
     assert world.processes() == []
     assert open_resources(world) == []
+    capsys.readouterr()
+    assert osqual(world, "runs", "latest", monkeypatch=monkeypatch) == 0
+    assert "kept: osqual" not in capsys.readouterr().out
 
 
 def test_destroy_ends_what_a_killed_build_left(

@@ -99,9 +99,12 @@ def reap(
                     )
                 except StateLocked as error:
                     click.echo(f"{state}: {error.details}", err=True)
+            kept = sorted({row["run_id"] for row in store.resources() if row["kept"]})
         finally:
             store.close()
             if as_json:
                 print_json(documents)
-    if not documents and not as_json:
+    for run in kept:
+        click.echo(f"{run} is kept on purpose: `osqual destroy {run}` ends it.", err=True)
+    if not documents and not kept and not as_json:
         click.echo("Nothing is left.", err=True)
