@@ -28,6 +28,7 @@ BASE = "ami-0977d7933110e9633"
 NEWER = "ami-0aaaaaaaaaaaaaaaa"
 LEAF = "centos/7.6/aws/thing-1.0/docker-19.03.5"
 LIMIT_S = 900
+PUBLISHED = ("dcos_images.yaml", "packer_build_history.json", "qualification.json")
 PROFILE = """\
 aws_region = "us-west-2"
 aws_master_instance_type = "m5.large"
@@ -341,8 +342,12 @@ class World:
         return json.dumps(result)
 
     def published(self) -> set[str]:
-        known = ("dcos_images.yaml", "packer_build_history.json", "qualification.json")
-        return {name for name in known if (self.leaf / name).exists()}
+        return {name for name in PUBLISHED if (self.leaf / name).exists()}
+
+    def forget_published(self) -> None:
+        """As if nothing had been published yet."""
+        for name in PUBLISHED:
+            (self.leaf / name).unlink(missing_ok=True)
 
     def settings(self, text: str) -> None:
         (self.catalogue / "osqual.yaml").write_text(text)

@@ -13,6 +13,8 @@ terraform {
 
 provider "aws" {
   region = var.aws_region
+  # The provider tries again for most of an hour when there is no capacity; osqual has retries too.
+  max_retries = 8
 }
 
 locals {
