@@ -123,6 +123,8 @@ class RunContext:
     ended_well: set[str] = field(default_factory=set)
     judgement: Judgement | None = None
     published: list[Path] = field(default_factory=list)
+    released: bool = False
+    """The images were let go: their publish gate has passed."""
     kept: bool = False
     interrupted: bool = False
 

@@ -87,7 +87,16 @@ class InfrastructureError(OsqualError):
 
 
 class TransientError(InfrastructureError):
-    """The surroundings failed in a way that often passes by itself: worth another attempt."""
+    """The surroundings failed in a way that often passes by itself: worth another attempt.
+
+    `retry_after_s` is how long it wants to be left alone at least, where it said so.
+    """
+
+    def __init__(
+        self, brief: str, *, details: str = "", resolution: str = "", retry_after_s: float = 0.0
+    ) -> None:
+        super().__init__(brief, details=details, resolution=resolution)
+        self.retry_after_s = retry_after_s
 
 
 class LimitReached(TransientError):

@@ -150,4 +150,7 @@ def _publish(context: RunContext) -> str:
         return "nothing: " + ("-k" if context.options.keywords else "--publish none")
     names = context.scope.settings.files.published
     gate = publishing.PASSED_TO_PUBLISH[context.publish_point]
-    return f"{', '.join(names)}, once '{gate}' has passed ({context.publish_point.value})"
+    where = {"commit": " as a commit", "push": " as a pushed commit"}.get(
+        context.options.publish, ""
+    )
+    return f"{', '.join(names)}{where}, once '{gate}' has passed ({context.publish_point.value})"

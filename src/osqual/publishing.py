@@ -3,11 +3,15 @@
 import hashlib
 import platform as host
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from osqual import __version__
+from osqual.announcing import cluster_hours, tell_forge
 from osqual.catalogue.git import GitTree
 from osqual.ci.surroundings import ci_job
 from osqual.cluster_cost import read_cost
@@ -16,8 +20,11 @@ from osqual.errors import InfrastructureError, PublishFailed, UsageError
 from osqual.model import Image, PublishPoint, Verdict
 from osqual.plan.surroundings import Surroundings
 from osqual.programs import FoundProgram
+from osqual.publish.deliver import Delivered, Delivery, patch_of
+from osqual.publish.destination import deliver
+from osqual.publish.outbox import Publication, keep_publication, kept_publication
 from osqual.publish.record import CostEntry, Qualification, SourceEntry, record_of
-from osqual.publish.worktree import publish_build, publish_images, publish_record
+from osqual.secrecy import hide_in, hider
 
 PASSED_TO_PUBLISH: Mapping[PublishPoint, str] = {
     PublishPoint.PACKER_BUILD: "build",
@@ -28,20 +35,22 @@ PASSED_TO_PUBLISH: Mapping[PublishPoint, str] = {
 
 
 def publish_due_images(context: RunContext) -> None:
-    """Write the images file and the history once the step that they wait for has ended well."""
-    if not context.may_publish or context.published:
+    """Let others use the images once the step that they wait for has ended well.
+
+    Into the work tree they are written at once; commits wait for the verdict, which they name.
+    """
+    if not context.may_publish or context.released:
         return
     step = PASSED_TO_PUBLISH[context.publish_point]
     if step not in context.ended_well:
         return
     if step == "judge" and need(context.judgement).verdict is not Verdict.QUALIFIED:
         return
-    files = context.scope.settings.files
     image = need(context.image)
     release(image, context)
-    if (build := image.build_record) is not None:
-        publish(context, files.history, lambda path: publish_build(path, build))
-    publish(context, files.images, lambda path: publish_images(path, image.ids))
+    context.released = True
+    if context.options.publish == "worktree":
+        context.published.extend(delivery(context, images_of(context)).images_to_worktree())
 
 
 def release(image: Image, context: RunContext) -> None:
@@ -57,37 +66,96 @@ def release(image: Image, context: RunContext) -> None:
         ) from error
 
 
-def publish(context: RunContext, name: str, write: Callable[[Path], None]) -> None:
-    """Write a published file, journalled: what a killed process left half-written is removed."""
-    path = context.configuration.directory / name
-    with context.scope.resource("publication", name, path=str(path)) as owned:
-        try:
-            write(path)
-        except BaseException:
-            owned.ended()  # it was not written, and nothing of it is left
-            raise
-    if path not in context.published:
-        context.published.append(path)
-
-
 def publish_results(context: RunContext) -> Note:
-    """Write the record beside the images that this run published."""
+    """Bring images, history and record to where the person asked for, and tell the forge."""
+    try:
+        note, done = publish_files(context)
+    except PublishFailed as failure:
+        patch = patch_of(context.scope.directory, context.scope.run_id)
+        with warned(context):
+            tell_forge(context, Delivered(patch=patch))
+        raise failure
+    tell_forge(context, done)
+    return note
+
+
+@contextmanager
+def warned(context: RunContext) -> Iterator[None]:
+    """A second failure is said, and does not hide the first."""
+    try:
+        yield
+    except PublishFailed as error:
+        context.scope.warn(error.brief)
+
+
+def publish_files(context: RunContext) -> tuple[Note, Delivered]:
+    """What there is to publish, brought to where the person asked for."""
+    nothing = Delivered()
     if context.options.keywords:
-        return Note(message="-k chose single tests: nothing is published", skipped=True)
+        return Note(message="-k chose single tests: nothing is published", skipped=True), nothing
     if context.options.publish == "none":
-        return Note(message="--publish none", skipped=True)
+        return Note(message="--publish none", skipped=True), nothing
     if context.inputs is None:
-        return Note(message="nothing: the inputs could not be read", skipped=True)
+        return Note(message="nothing: the inputs could not be read", skipped=True), nothing
     publish_due_images(context)
-    if not context.published:
+    if not context.released:
         point = context.publish_point.value
-        return Note(message=f"nothing: publish_dcos_images_after is {point}", skipped=True)
-    record = record_of(qualification(context))
-    publish(context, context.scope.settings.files.record, lambda path: publish_record(path, record))
-    return Note(
-        message=", ".join(sorted(path.name for path in context.published)),
-        found={"published": [str(path) for path in context.published]},
+        message = f"nothing: publish_dcos_images_after is {point}"
+        return Note(message=message, skipped=True), nothing
+    done = deliver(
+        delivery(context, publication_of(context)), context.options.publish, context.environ
     )
+    context.published = [*done.files]
+    return Note(message=words_of(done), found=found_of(done)), done
+
+
+def publication_of(context: RunContext) -> Publication:
+    """What the run publishes: made once, and the same when the run is resumed after that."""
+    directory = context.scope.directory
+    kept = kept_publication(directory)
+    if kept is None:
+        record = hide_in(record_of(qualification(context)), hider(context.environ))
+        kept = replace(images_of(context), record=record)
+        keep_publication(directory, kept)
+    return kept
+
+
+def images_of(context: RunContext) -> Publication:
+    """The part of a publication that is known before the verdict."""
+    image = need(context.image)
+    return Publication(
+        run_id=context.scope.run_id,
+        configuration=context.configuration.path,
+        images=image.ids,
+        build=image.build_record,
+        record={},
+    )
+
+
+def delivery(context: RunContext, publication: Publication) -> Delivery:
+    """The publication on its way into the catalogue."""
+    return Delivery(publication=publication, root=context.catalogue.root, scope=context.scope)
+
+
+def words_of(done: Delivered) -> str:
+    """Where the publication is now."""
+    if done.patch is not None:
+        return f"as a patch, for nothing can be pushed from here: {done.patch}"
+    if done.commit:
+        return f"commit {done.commit[:12]} on {done.where}"
+    if done.where:
+        return f"nothing: {done.where} has it already"
+    return ", ".join(sorted(path.name for path in done.files))
+
+
+def found_of(done: Delivered) -> dict[str, Any]:
+    """The same for a later process, as JSON."""
+    return {
+        "published": [str(path) for path in done.files],
+        "commit": done.commit,
+        "where": done.where,
+        "patch": None if done.patch is None else str(done.patch),
+    }
 
 
 def digests(context: RunContext) -> dict[str, str]:
@@ -145,8 +213,7 @@ def cost_of(context: RunContext) -> CostEntry | None:
     hourly = read_cost(context.scope.directory)
     if hourly is None:
         return None
-    seconds = context.step_seconds
-    hours = sum(seconds.get(name, 0.0) for name in ("provision", "install", "test", "judge")) / 3600
+    hours = cluster_hours(context)
     return CostEntry(
         usd=round(hourly.usd * hours, 2), hours=round(hours, 2), unknown=hourly.unknown
     )

@@ -105,6 +105,7 @@ def restore_judgement(context: RunContext, found: Found) -> None:
 def restore_published(context: RunContext, found: Found) -> None:
     """The files that were written."""
     context.published = [Path(path) for path in found.get("published", ())]
+    context.released = bool(found)
 
 
 def restore_kept(context: RunContext, found: Found) -> None:

@@ -39,7 +39,7 @@ def retry(
                 attempts=policy.attempts,
             )
             before_again()
-            scope.cancellation.sleep(wait_s(attempt, policy))
+            scope.cancellation.sleep(max(error.retry_after_s, wait_s(attempt, policy)))
     return action()
 
 

@@ -174,6 +174,31 @@ class LintIgnore(_Section):
     reason: str = ""
 
 
+class Publish(_Section):
+    """How published files are committed and pushed."""
+
+    author: str = Field(default="", pattern=r"^$|^[^<>]+ <[^<>\s]+>$")
+    """`Name <address>` of publishing commits; without it git's own."""
+    remote: str = ""
+    """Where `--publish push` pushes to; without it the branch's own remote, else `origin`."""
+    branch: str = ""
+    """The branch there; without it that of the change in continuous integration, else the one
+    that the checked out branch follows."""
+    attempts: int = Field(default=100, ge=1)
+    """How often a commit is made anew because others pushed to the branch meanwhile."""
+
+
+class ForgeSettings(_Section):
+    """The forge that changes come from; its token is only ever in the environment."""
+
+    kind: Literal["auto", "github", "gitlab", "none"] = "auto"
+    """`auto`: the one whose continuous integration this is, when its token is there."""
+    repository: str = ""
+    """`owner/name`; without it that of the job."""
+    api: str = Field(default="", pattern=r"^$|^https?://[^@\s]+$")
+    """The REST API, where it is neither the public one nor the job's."""
+
+
 class Lint(_Section):
     """What `osqual lint` leaves out, and whether warnings fail it too."""
 
@@ -219,6 +244,8 @@ class Settings(_Section):
     evidence: str | None = None
     """Where workers copy what a run leaves to read: a directory, or s3://bucket/prefix."""
     lint: Lint = Lint()
+    publish: Publish = Publish()
+    forge: ForgeSettings = ForgeSettings()
     sources: Mapping[str, str] = Field(default_factory=dict, exclude=True)
 
     @property

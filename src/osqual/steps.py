@@ -6,6 +6,7 @@ A step reads and extends the run's context, and returns a note for the person wh
 import shlex
 from collections.abc import Sequence
 
+from osqual.announcing import check_forge
 from osqual.builders.base import Builder, BuildRequest
 from osqual.builders.images import ImageStore
 from osqual.catalogue.inputs import ConfigurationInputs, load_inputs
@@ -30,6 +31,8 @@ from osqual.model import (
 from osqual.parts import Parts
 from osqual.platforms.base import Platform, ProvisionRequest
 from osqual.products import load_product
+from osqual.publish.destination import check_destination
+from osqual.publish.repository import Repository
 from osqual.publishing import digests
 from osqual.retry import retry
 from osqual.scope import RunScope
@@ -44,6 +47,13 @@ def validate_inputs(context: RunContext) -> Note:
     scope = context.scope
     read_inputs(context)
     check_directories(scope.settings)
+    check_forge(context)
+    check_destination(
+        context.options.publish,
+        Repository(root=context.catalogue.root, cancellation=scope.cancellation),
+        scope.settings,
+        context.environ,
+    )
     inputs = need(context.inputs)
     for warning in inputs.warnings:
         scope.warn(warning)

@@ -192,5 +192,7 @@ LOCAL_KINDS: Kinds = {
     "limit": ResourceKind(is_there=_never, end=_leave, anywhere=True),
     # Published files are whole and stay; only what an interrupted write left beside them goes.
     "publication": ResourceKind(is_there=_never, end=_remove_temporaries),
+    # A published commit stays, and one that was not pushed is on no branch.
+    "commit": ResourceKind(is_there=_never, end=_leave),
 }
 """What every part of osqual may make on this machine."""

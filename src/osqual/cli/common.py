@@ -39,6 +39,15 @@ jobs_option = click.option(
     help="How many runs go on at a time; auto: as many as this machine has room for.",
 )
 
+publish_option = click.option(
+    "--publish",
+    type=click.Choice(["none", "worktree", "commit", "push"]),
+    default="worktree",
+    show_default=True,
+    help="Where images, history and record go: nowhere; the catalogue's work tree; a commit on "
+    "the branch that is checked out; a commit pushed to its remote.",
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 

@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("Qualify", "run:run", "Qualify configurations: build, boot, install, test, publish."),
     "runs": ("Qualify", "runs:runs", "List runs and their verdicts."),
     "logs": ("Qualify", "logs:logs", "Show what a run did, its output and its consoles."),
+    "publish": ("Qualify", "publish:publish", "Publish what a run found, again or later."),
     "ssh": ("Qualify", "ssh:ssh", "Open a shell on a node of a run that was kept."),
     "resume": ("Qualify", "resume:resume", "Go on with runs whose process has died."),
     "cancel": ("Qualify", "cancel:cancel", "Stop a run from another terminal."),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from osqual.cli.common import catalogue_option, jobs_option, json_option
+from osqual.cli.common import catalogue_option, jobs_option, json_option, publish_option
 
 EPILOG = """\b
 Examples:
@@ -43,13 +43,7 @@ at work, 130 interrupted. With several configurations the highest counts.
     type=click.Choice(["layered", "packer"]),
     help="Who builds the image: osqual's layers (default for qemu templates) or stock Packer.",
 )
-@click.option(
-    "--publish",
-    type=click.Choice(["none", "worktree"]),
-    default="worktree",
-    show_default=True,
-    help="Write images, history and record into the catalogue's work tree, or nowhere.",
-)
+@publish_option
 @click.option(
     "--max-cost",
     type=click.FloatRange(min=0),

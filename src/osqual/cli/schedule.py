@@ -6,7 +6,13 @@ from pathlib import Path
 
 import click
 
-from osqual.cli.common import catalogue_option, current_settings, json_option, print_json
+from osqual.cli.common import (
+    catalogue_option,
+    current_settings,
+    json_option,
+    print_json,
+    publish_option,
+)
 
 EPILOG = """\b
 Examples:
@@ -25,7 +31,7 @@ def schedule() -> None:
 @click.argument("patterns", metavar="LEAF...", nargs=-1, required=True)
 @click.option("--cron", required=True, help="Minute, hour, day, month, weekday: '0 2 * * *'.")
 @click.option("--name", help="What it is called; by default what its first LEAF suggests.")
-@click.option("--publish", type=click.Choice(["none", "worktree"]), default="worktree")
+@publish_option
 @catalogue_option
 def add(
     patterns: tuple[str, ...], *, cron: str, name: str | None, publish: str, start: Path

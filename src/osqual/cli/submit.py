@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from osqual.cli.common import catalogue_option, json_option, print_json
+from osqual.cli.common import catalogue_option, json_option, print_json, publish_option
 
 EPILOG = """\b
 Examples:
@@ -18,13 +18,7 @@ Examples:
 @click.argument("leaves", metavar="LEAF...", nargs=-1, required=True)
 @click.option("-k", "keywords", metavar="TEST", multiple=True, help="As for `osqual run`.")
 @click.option("--builder", type=click.Choice(["layered", "packer"]), help="As for `osqual run`.")
-@click.option(
-    "--publish",
-    type=click.Choice(["none", "worktree"]),
-    default="worktree",
-    show_default=True,
-    help="Write what is published into the worker's catalogue, or nowhere.",
-)
+@publish_option
 @click.option("--cold", is_flag=True, help="As for `osqual run`.")
 @json_option
 @catalogue_option

@@ -1,0 +1,142 @@
+"""What a run tells the forge: its row in the comment, and statuses bound to head and verdict."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from osqual.ci.surroundings import CiJob, ci_job
+from osqual.cluster_cost import read_cost
+from osqual.context import RunContext
+from osqual.conventions import FileNames
+from osqual.forge.announcement import (
+    Announcement,
+    announce,
+    keep_announcement,
+    with_commit,
+)
+from osqual.forge.comment import Row
+from osqual.forge.registry import open_forge
+from osqual.model import Outcome, Verdict
+from osqual.publish.deliver import Delivered
+from osqual.publish.outbox import outbox
+from osqual.publish.repository import Repository
+from osqual.scope import RunScope
+from osqual.secrecy import hide_in, hider
+
+PATCH_LIMIT_CHARS = 20_000
+LISTED = 50
+
+
+def check_forge(context: RunContext) -> None:
+    """Refuse settings of a forge that cannot be reached so, before a long run begins."""
+    if context.options.publish != "none":
+        open_forge(context.scope.settings.forge, ci_job(context.environ), context.environ)
+
+
+def tell_forge(context: RunContext, done: Delivered) -> None:
+    """Tell how the run ended, however it did; nothing where there is no forge.
+
+    Raises PublishFailed when the forge was not told: what was to be said is kept.
+    """
+    job = ci_job(context.environ)
+    forge = open_forge(context.scope.settings.forge, job, context.environ)
+    if forge is None or job is None or context.options.publish == "none":
+        return
+    repository = Repository(root=context.catalogue.root, cancellation=context.cancellation)
+    commits = [job.commit] if job.commit else []
+    if carries_over(repository, job.commit, done.commit, context.scope.settings.files):
+        commits.append(done.commit)
+    announcement = Announcement(row=row_of(context, job, done), job=job, commits=tuple(commits))
+    keep_announcement(outbox(context.scope.directory), announcement)
+    announce(announcement, forge, context.scope)
+
+
+def tell_again(
+    announcement: Announcement,
+    done: Delivered,
+    root: Path,
+    scope: RunScope,
+    environ: Mapping[str, str],
+) -> bool:
+    """Say what a run wanted to be said; False when there is nobody to say it to."""
+    forge = open_forge(scope.settings.forge, announcement.job, environ)
+    if forge is None:
+        return False
+    repository = Repository(root=root, cancellation=scope.cancellation)
+    if carries_over(repository, announcement.job.commit, done.commit, scope.settings.files):
+        announcement = with_commit(announcement, done.commit)
+    announce(announcement, forge, scope)
+    return True
+
+
+def carries_over(repository: Repository, tested: str, commit: str, names: FileNames) -> bool:
+    """Whether the verdict about one commit holds for a later one too.
+
+    Only when nothing but published files differs between them: whatever else changed, a verdict
+    about it does not exist.
+    """
+    if not tested or not commit or tested == commit or repository.commit_of(tested) is None:
+        return False
+    return all(Path(path).name in names.published for path in repository.changed(tested, commit))
+
+
+def row_of(context: RunContext, job: CiJob, done: Delivered) -> Row:
+    """The run's row, without secrets of the environment."""
+    judgement = context.judgement
+    verdict = Verdict.INCONCLUSIVE if judgement is None else judgement.verdict
+    tests = {
+        "failing": tests_of(context, Outcome.FAIL, Outcome.ERROR),
+        "flaky": tests_of(context, Outcome.FLAKY),
+        "muted": tests_of(context, Outcome.MUTED),
+    }
+    hide = hider(context.environ)
+    return Row(
+        configuration=context.configuration.path,
+        run=context.scope.run_id,
+        verdict=verdict.value,
+        reasons=tuple(hide_in([] if judgement is None else judgement.reasons, hide)),
+        step=failed_step(context, verdict),
+        counts={kind: len(names) for kind, names in tests.items()},
+        images={} if context.image is None else dict(context.image.ids),
+        cost_usd=cost_of(context),
+        url=job.url,
+        commit=job.commit,
+        patch=hide(patch_text(done)),
+        **{kind: tuple(map(hide, names[:LISTED])) for kind, names in tests.items()},
+    )
+
+
+def tests_of(context: RunContext, *outcomes: Outcome) -> list[str]:
+    """`suite: test` of each test that ended so."""
+    return [
+        f"{suite.suite}: {result.test_id}"
+        for suite in context.suites
+        for result in suite.results
+        if result.outcome in outcomes
+    ]
+
+
+def failed_step(context: RunContext, verdict: Verdict) -> str:
+    """The first step that failed; `test` for a rejected run; empty when all went well."""
+    rows = context.store.steps(context.scope.run_id)
+    failed = [row["name"] for row in rows if row["status"] == "failed"]
+    return str(failed[0]) if failed else "test" if verdict is Verdict.REJECTED else ""
+
+
+def cost_of(context: RunContext) -> float | None:
+    """The estimate for the time so far; None without a price."""
+    hourly = read_cost(context.scope.directory)
+    if hourly is None:
+        return None
+    return round(hourly.usd * cluster_hours(context), 2)
+
+
+def cluster_hours(context: RunContext) -> float:
+    """How long the cluster has been there."""
+    seconds = context.step_seconds
+    return sum(seconds.get(name, 0.0) for name in ("provision", "install", "test", "judge")) / 3600
+
+
+def patch_text(done: Delivered) -> str:
+    """The patch for the comment; one that is too long is only in the run directory."""
+    text = "" if done.patch is None else done.patch.read_text(encoding="utf-8")
+    return text if len(text) <= PATCH_LIMIT_CHARS else ""

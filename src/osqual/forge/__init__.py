@@ -1,0 +1,1 @@
+"""The forge that hosts the catalogue: comments on changes, statuses of commits."""

@@ -1,0 +1,118 @@
+"""REST over HTTPS: what comes back is either JSON or one of our errors.
+
+A token goes into a header and nowhere else: not into a URL, an error or a log.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from typing import Any
+
+import httpx
+
+from osqual import __version__
+from osqual.errors import TransientError
+from osqual.forge.base import ForgeRefused
+
+TIMEOUT_S = 30.0
+_TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+_LATEST_WAIT_S = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Api:
+    """One forge's API. `headers` hold the token."""
+
+    base_url: str
+    headers: Mapping[str, str] = field(repr=False)
+
+    @cached_property
+    def _client(self) -> httpx.Client:
+        """Connections are closed after each answer: minutes may pass before the next."""
+        return httpx.Client(
+            headers={"User-Agent": f"osqual/{__version__}", **self.headers},
+            timeout=TIMEOUT_S,
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str | int] | None = None,
+    ) -> Any:
+        """The answer's JSON, None when it has none. Raises ForgeRefused or TransientError."""
+        what = f"{method} {path}"
+        try:
+            answer = self._client.request(
+                method, f"{self.base_url.rstrip('/')}{path}", json=body, params=query
+            )
+        except httpx.HTTPError as error:
+            raise TransientError(
+                f"The forge cannot be reached ({what}).",
+                details=f"{type(error).__name__}: {error}",
+                resolution="look at the network and at forge.api in osqual.yaml",
+            ) from error
+        _check(answer, what)
+        try:
+            return answer.json() if answer.content else None
+        except ValueError as error:
+            raise TransientError(
+                f"The forge answered {what} with something else than JSON.",
+                details=answer.text[:300],
+            ) from error
+
+
+def _check(answer: httpx.Response, what: str) -> None:
+    if answer.is_success:
+        return
+    brief = f"The forge answered {what} with {answer.status_code} {answer.reason_phrase}."
+    said = _message(answer)
+    if answer.status_code in _TRY_AGAIN or _is_rate_limit(answer):
+        raise TransientError(brief, details=said, retry_after_s=retry_after_s(answer.headers))
+    raise ForgeRefused(
+        brief,
+        details=said,
+        resolution="check the token's permissions, and forge.repository in osqual.yaml",
+    )
+
+
+def _is_rate_limit(answer: httpx.Response) -> bool:
+    """GitHub says 403 for its rate limits too."""
+    limited = answer.headers.get("x-ratelimit-remaining") == "0" or "retry-after" in answer.headers
+    return answer.status_code == 403 and (limited or "rate limit" in answer.text.lower())
+
+
+def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float:
+    """How long the forge asks to be left alone, in seconds; 0 when it does not say.
+
+    `Retry-After` is a number of seconds or a date (RFC 9110); GitHub's `X-RateLimit-Reset` is a
+    time since the epoch.
+    """
+    now = now or datetime.now(UTC)
+    value = headers.get("retry-after", "").strip()
+    wait = 0.0
+    try:
+        if value.isascii() and value.isdecimal():
+            wait = float(value)
+        elif value:
+            wait = (parsedate_to_datetime(value) - now).total_seconds()
+        elif headers.get("x-ratelimit-remaining") == "0":
+            wait = float(headers.get("x-ratelimit-reset", "0")) - now.timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+    return min(max(wait, 0.0), _LATEST_WAIT_S)
+
+
+def _message(answer: httpx.Response) -> str:
+    """What the forge says is wrong, in its own words."""
+    try:
+        document = answer.json()
+        message = str(document.get("message") or document.get("error") or "")
+    except (ValueError, AttributeError):
+        return answer.text[:300]
+    return "\n".join(filter(None, (message, str(document.get("errors", "")))))[:1000]

@@ -1,0 +1,72 @@
+"""GitLab, by its REST API (v4)."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from osqual.forge.api import Api
+from osqual.forge.base import CommitStatus, ForgeRefused, State
+from osqual.forge.github import shortened
+
+PUBLIC_API = "https://gitlab.com/api/v4"
+DESCRIPTION_LIMIT = 255
+_PAGE = 100
+# GitLab has no state for what is nobody's fault; a job that could not run is failed there.
+STATES: Mapping[State, str] = {
+    State.PENDING: "pending",
+    State.SUCCESS: "success",
+    State.FAILURE: "failed",
+    State.ERROR: "failed",
+}
+
+
+def gitlab_headers(token: str) -> dict[str, str]:
+    """What every request carries."""
+    return {"PRIVATE-TOKEN": token}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitLab:
+    """See `forge.base.Forge`. `repository` is the project's whole path."""
+
+    api: Api
+    repository: str
+
+    def set_status(self, commit: str, status: CommitStatus) -> None:
+        """A status of the commit, outside of any pipeline."""
+        body = {
+            "state": STATES[status.state],
+            "name": status.context,
+            "description": shortened(status.description, DESCRIPTION_LIMIT),
+        }
+        if status.url:
+            body["target_url"] = status.url
+        self.api.call("POST", f"{self._project}/statuses/{commit}", body=body)
+
+    def update_comment(self, change: int, marker: str, write: Callable[[str | None], str]) -> None:
+        """Comments of a merge request are its notes."""
+        path = f"{self._project}/merge_requests/{change}/notes"
+        for note in self._notes(path):
+            if str(note.get("body", "")).startswith(marker):
+                try:
+                    text = write(note["body"])
+                    self.api.call("PUT", f"{path}/{note['id']}", body={"body": text})
+                except ForgeRefused:
+                    continue
+                return
+        self.api.call("POST", path, body={"body": write(None)})
+
+    @property
+    def _project(self) -> str:
+        return f"/projects/{quote(self.repository, safe='')}"
+
+    def _notes(self, path: str) -> Iterator[dict[str, Any]]:
+        page = 1
+        while True:
+            query: dict[str, str | int] = {"per_page": _PAGE, "page": page, "sort": "asc"}
+            found = self.api.call("GET", path, query=query)
+            yield from found
+            if len(found) < _PAGE:
+                return
+            page += 1
