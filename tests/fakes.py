@@ -152,13 +152,14 @@ class FakeSuites:
     """Suites with a test that fails, whatever `outcome` says."""
     dying: set[str] = field(default_factory=set)
     """Suites that do not come to their end."""
+    test_id: str = "test_it"
     ran: list[SuiteRequest] = field(default_factory=list)
 
     def run(self, request: SuiteRequest, scope: RunScope) -> SuiteResult:
         self.ran.append(request)
         name = request.suite.name
         outcome = Outcome.FAIL if name in self.failing else self.outcome
-        result = TestResult(suite=name, test_id="test_it", outcome=outcome)
+        result = TestResult(suite=name, test_id=self.test_id, outcome=outcome)
         problem = "it died" if name in self.dying else ""
         return SuiteResult(suite=name, results=(result,), problem=problem)
 

@@ -39,13 +39,16 @@ class Event:
 
 
 Subscriber = Callable[[Event], None]
+Cleaner = Callable[[Event], Event]
+"""Takes out of an event what nobody may read."""
 
 
 class EventBus:
     """Hands each event to every subscriber, in order, on the caller's thread."""
 
-    def __init__(self, *subscribers: Subscriber) -> None:
+    def __init__(self, *subscribers: Subscriber, clean: Cleaner = lambda event: event) -> None:
         self._subscribers = list(subscribers)
+        self._clean = clean
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Add a subscriber; it sees the events from now on."""
@@ -57,6 +60,7 @@ class EventBus:
         One that cannot write any more (a closed terminal, a full disk) is left out from then on:
         what it is told of matters more, above all the clean-up.
         """
+        event = self._clean(event)
         for subscriber in tuple(self._subscribers):
             try:
                 subscriber(event)

@@ -2,7 +2,10 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
+
+from osqual.events import Cleaner
 
 HIDDEN = "[secret]"
 SHORTEST = 6
@@ -34,6 +37,14 @@ def hider(environ: Mapping[str, str]) -> Callable[[str], str]:
         return text
 
     return hide
+
+
+def event_cleaner(environ: Mapping[str, str]) -> Cleaner:
+    """For a bus: events with the secrets blanked, as long as there are any."""
+    if not secrets_of(environ):
+        return lambda event: event
+    hide = hider(environ)
+    return lambda event: replace(event, message=hide(event.message), data=hide_in(event.data, hide))
 
 
 def hide_in(document: Any, hide: Callable[[str], str]) -> Any:

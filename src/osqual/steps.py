@@ -5,6 +5,7 @@ A step reads and extends the run's context, and returns a note for the person wh
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
 from osqual.announcing import check_forge
 from osqual.builders.base import Builder, BuildRequest
@@ -36,6 +37,7 @@ from osqual.publish.repository import Repository
 from osqual.publishing import digests
 from osqual.retry import retry
 from osqual.scope import RunScope
+from osqual.secrecy import hider
 from osqual.sockets import socket_directory
 from osqual.suites.base import SuiteRequest
 from osqual.teardown import end_resources, set_aside
@@ -239,11 +241,13 @@ def words_of(tests_to_run: Sequence[str]) -> tuple[str, ...]:
 
 def judge_results(context: RunContext) -> Note:
     """From results to a verdict. Runs however far the run got."""
-    context.judgement = judge(
+    judgement = judge(
         context.suites,
         unfinished=context.unfinished,
         partial=bool(context.options.keywords),
     )
+    reasons = tuple(map(hider(context.environ), judgement.reasons))
+    context.judgement = replace(judgement, reasons=reasons)
     return Note(
         message=context.judgement.verdict.value,
         found={

@@ -30,6 +30,7 @@ from osqual.parts import BUILT_IN, Parts
 from osqual.publishing import publish_due_images, publish_results
 from osqual.running import owner_token
 from osqual.scope import RunScope
+from osqual.secrecy import event_cleaner
 from osqual.settings import Settings
 from osqual.store.limits import Claim
 from osqual.store.store import Row, Store
@@ -150,7 +151,8 @@ def run_context(
     """A run's surroundings, with its log open and requests to cancel it heeded."""
     cancellation = engine.cancellation.child()
     with open_log(directory) as log, heed_requests(run_id, engine.store, cancellation):
-        scope = scope_for(run_id, directory, engine, EventBus(log, *engine.subscribers))
+        bus = EventBus(log, *engine.subscribers, clean=event_cleaner(engine.environ))
+        scope = scope_for(run_id, directory, engine, bus)
         scope.bus.subscribe(lambda event: count_retry(event, engine.store))
         scope = replace(scope, cancellation=cancellation)
         yield context_for(scope, engine.store, catalogue, configuration, options, engine)
