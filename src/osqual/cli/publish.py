@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  osqual publish latest               (as the run was told to)
+  osqual publish latest
   osqual publish latest --to push
 
-Safe to repeat: a run has one commit, and files that are there already stay.
+Without --to it goes where the run was told to publish. Safe to repeat: a run
+has one commit, and files that are there already stay.
 """
 
 
