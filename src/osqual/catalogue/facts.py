@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from osqual.catalogue.catalogue import Catalogue
-from osqual.catalogue.filters import Filters
+from osqual.catalogue.filters import Filters, newest_first
 from osqual.catalogue.index import Row
 from osqual.catalogue.tree import reachable
 from osqual.conventions import FileNames
@@ -58,7 +58,7 @@ def standing_of(images: Mapping[str, str], record: Record | None) -> Standing:
 def read_facts(
     catalogue: Catalogue, filters: Filters | None = None
 ) -> tuple[list[Facts], list[InvalidFile]]:
-    """The facts of the configurations that match, sorted by path, and the files that are broken.
+    """The facts of the configurations that match, newest first, and the files that are broken.
 
     A broken file counts as absent for its own configuration only.
     """
@@ -98,7 +98,7 @@ class _Asked:
         for row in rows:
             if row.values:
                 facts = _recall(row, layout.dimensions)
-                if filters.matches(facts.dimensions):
+                if not filters.conditions or filters.matches(facts.dimensions):
                     self.found.append(facts)
             elif filters.matches(dimensions := layout.match(row.path) or {}):
                 self._read(row.path, dimensions, catalogue.scan(row.path).listings[row.path].names)
@@ -114,6 +114,7 @@ class _Asked:
         for path, dimensions in tree.configurations(catalogue.conventions.files):
             if filters.matches(dimensions):
                 self._read(path, dimensions, tree.listings[path].names)
+        self.found = _newest_first(self.found, catalogue.layout.dimensions)
         if everything:
             catalogue.index.retain(tree.listings, [facts.path for facts in self.found])
         catalogue.index.save(complete=everything and not tree.problems)
@@ -136,6 +137,12 @@ class _Asked:
         )
 
 
+def _newest_first(facts: Sequence[Facts], order: Sequence[str]) -> list[Facts]:
+    ranks = newest_first([item.dimensions for item in facts], order)
+    ranked = sorted(zip(ranks, (item.path for item in facts), facts, strict=True))
+    return [item for _, _, item in ranked]  # a path is there once, so that it decides
+
+
 def _values(facts: Facts, order: Sequence[str]) -> list[str]:
     """Facts as a row of texts."""
     images = [part for pair in facts.images.items() for part in pair]
@@ -147,15 +154,10 @@ def _recall(row: Row, order: Sequence[str]) -> Facts:
     """The facts that `_values` made a row of."""
     values, count = row.values, len(order)
     dimensions = dict(zip(order, values, strict=False))
-    if "" in values[:count]:
+    if "" in dimensions.values():
         dimensions = {name: value for name, value in dimensions.items() if value}
-    return Facts(
-        path=row.path,
-        dimensions=dimensions,
-        standing=_STANDINGS[values[count]],
-        when=values[count + 1],
-        images=dict(zip(values[count + 2 :: 2], values[count + 3 :: 2], strict=True)),
-    )
+    images = dict(zip(values[count + 2 :: 2], values[count + 3 :: 2], strict=True))
+    return Facts(row.path, dimensions, images, _STANDINGS[values[count]], values[count + 1])
 
 
 _STANDINGS: Mapping[str, Standing] = {standing.value: standing for standing in Standing}

@@ -144,24 +144,19 @@ def parse_filters(
     )
 
 
-class Order:
-    """The order of configurations: by each dimension in turn, as versions."""
-
-    def __init__(self, all_dimensions: Sequence[Mapping[str, str]], names: Iterable[str]) -> None:
+def newest_first(
+    all_dimensions: Sequence[Mapping[str, str]], names: Iterable[str]
+) -> list[tuple[int, ...]]:
+    """For each configuration, what sorts it: by each dimension in turn, as versions, backwards."""
+    names = list(names)
+    values = [[dimensions.get(name, "") for name in names] for dimensions in all_dimensions]
+    columns = []
+    for column in zip(*values, strict=True):
         # A catalogue has few values and many configurations: compare the values once.
-        self._ranks: list[tuple[str, dict[str, int]]] = []
-        for name in names:
-            values = {dimensions.get(name, "") for dimensions in all_dimensions}
-            ranks = {value: rank for rank, value in enumerate(sorted(values, key=_value_key))}
-            self._ranks.append((name, ranks))
-
-    def key(self, dimensions: Mapping[str, str]) -> list[int]:
-        """Where a configuration stands among the others."""
-        return [ranks[dimensions.get(name, "")] for name, ranks in self._ranks]
-
-    def newest_first(self, dimensions: Mapping[str, str]) -> list[int]:
-        """The key for the opposite order."""
-        return [-ranks[dimensions.get(name, "")] for name, ranks in self._ranks]
+        newest = sorted(set(column), key=_value_key, reverse=True)
+        ranks = {value: rank for rank, value in enumerate(newest)}
+        columns.append([ranks[value] for value in column])
+    return list(zip(*columns, strict=True))
 
 
 def _value_key(value: str) -> tuple[object, str]:

@@ -23,7 +23,7 @@ Entries = dict[str, tuple[str, str, str]]
 # From the paths of all directories, parents first, to those that matter.
 Reach = Callable[[Sequence[str]], Collection[str]]
 
-FORMAT = 2
+FORMAT = 3
 # What changed this shortly before it was looked at could change again without a new change time:
 # clocks of file systems tick in up to two seconds.
 _SETTLED_NS = 2_000_000_000
@@ -71,7 +71,8 @@ class Columns:
 
     Directories come with their stamp, the known names in them and the sub-directories that the
     layout leads on to. Rows are configurations, with the published files they have (names joined
-    by `/`), the stamps of these (joined by `|`; empty when they must be read again), and values.
+    by `/`), the stamps of these (joined by `|`; empty when they must be read again), and values;
+    those of a complete index are in the order in which `retain` was given them.
     """
 
     directories: list[str] = field(default_factory=list)
@@ -85,14 +86,14 @@ class Columns:
 
     @classmethod
     def of(cls, directories: Entries, rows: Entries) -> "Columns":
-        """From entries by path; sorted, so that a parent comes before what it contains."""
+        """From entries by path; directories sorted, a parent before what it contains."""
         columns = cls()
         for path, (stamp, names, folders) in sorted(directories.items()):
             columns.directories.append(path)
             columns.stamps.append(stamp)
             columns.names.append(names)
             columns.folders.append(folders)
-        for path, (files, stamps, values) in sorted(rows.items()):
+        for path, (files, stamps, values) in rows.items():
             columns.rows.append(path)
             columns.row_files.append(files)
             columns.row_stamps.append(stamps)
@@ -192,31 +193,38 @@ class Index:
 
     def _fresh_rows(self, chosen: Sequence[int]) -> list[Row]:
         columns = self.columns
-        paths, names = columns.rows, columns.row_files
-        known = [columns.row_stamps[number] for number in chosen]
+        paths, names, texts = columns.rows, columns.row_files, columns.row_values
+        known = columns.row_stamps
+        remembered = [number for number in chosen if known[number]]
+        changed = self._changed_rows(remembered)
+        rows = []
+        for number in chosen:
+            # Without files there is nothing that could change, and nothing was remembered of it.
+            sure = number not in changed if known[number] else not names[number]
+            rows.append(Row(paths[number], texts[number].split("\t") if sure else []))
+        return rows
+
+    def _changed_rows(self, remembered: Sequence[int]) -> set[int]:
+        """Those of some rows of which a file is not as it was."""
+        columns = self.columns
+        paths, known = columns.rows, columns.row_stamps
+        names = {text: text.split("/") for text in set(columns.row_files)}
         files = [
             f"{paths[number]}/{name}"
-            for number, stamps in zip(chosen, known, strict=True)
-            if stamps
-            for name in names[number].split("/")
+            for number in remembered
+            for name in names[columns.row_files[number]]
         ]
         now = self._stamps_of(files)
-        if now == [stamp for stamps in known if stamps for stamp in stamps.split("|")]:
-            current = known
-        else:
-            left = iter(now or [""] * len(files))
-            current = ["|".join(islice(left, stamps.count("|") + 1)) for stamps in known if stamps]
-            rest = iter(current)
-            current = [next(rest) if stamps else "" for stamps in known]
-        return [
-            Row(
-                paths[number],
-                columns.row_values[number].split("\t")
-                if was == is_now and (was or not names[number])
-                else [],
-            )
-            for number, was, is_now in zip(chosen, known, current, strict=True)
-        ]
+        if now == "|".join([known[number] for number in remembered]).split("|"):
+            return set()
+        if now is None:
+            return set(remembered)
+        left = iter(now)
+        return {
+            number
+            for number in remembered
+            if [*islice(left, known[number].count("|") + 1)] != known[number].split("|")
+        }
 
     def _stamps_of(self, paths: Sequence[str]) -> list[str] | None:
         """The stamps of all paths; None when one of them is gone."""
@@ -296,15 +304,16 @@ class Index:
             self._rows = dict(zip(columns.rows, entries, strict=True))
         return self._rows
 
-    def retain(self, directories: Collection[str], rows: Collection[str]) -> None:
-        """Forget all others: these are what there is."""
-        for known, there in (
-            (self._known_directories(), directories),
-            (self._known_rows(), rows),
-        ):
-            for path in known.keys() - set(there):
-                del known[path]
-                self._changed = True
+    def retain(self, directories: Collection[str], rows: Sequence[str]) -> None:
+        """Forget all others: these are what there is, the rows in this order from now on."""
+        known = self._known_directories()
+        for path in known.keys() - set(directories):
+            del known[path]
+            self._changed = True
+        known = self._known_rows()
+        if list(known) != list(rows):
+            self._rows = {path: known[path] for path in rows}
+            self._changed = True
 
     def save(self, *, complete: bool) -> None:
         """Write the index if anything changed."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from osqual.catalogue.facts import Facts, Standing
-from osqual.catalogue.filters import Filters, Order
+from osqual.catalogue.filters import Filters, newest_first
 from osqual.versions import version_key
 
 STANDINGS: Mapping[Standing, int] = {standing: rank for rank, standing in enumerate(Standing)}
@@ -22,26 +22,18 @@ class Match(NamedTuple):
 
 def find_images(
     facts: Iterable[Facts],
-    order: Sequence[str],
     *,
     in_region: Callable[[str], bool] = lambda _: True,
     standings: frozenset[Standing] = frozenset(Standing),
 ) -> list[Match]:
-    """Every published image that is wanted: best standing first, then newest versions first."""
+    """Every published image that is wanted: best standing first, else in the order of the facts."""
     chosen = [item for item in facts if item.images and item.standing in standings]
-    places = Order([item.dimensions for item in chosen], order)
-    chosen.sort(
-        key=lambda item: (
-            STANDINGS[item.standing],
-            places.newest_first(item.dimensions),
-            item.path,
-        )
-    )
+    chosen.sort(key=lambda item: STANDINGS[item.standing])
+    wanted = {region for item in chosen for region in item.images if in_region(region)}
     return [
-        Match(image=image, region=region, facts=item)
+        Match(item.images[region], region, item)
         for item in chosen
-        for region, image in sorted(item.images.items())
-        if in_region(region)
+        for region in sorted(wanted.intersection(item.images))
     ]
 
 
@@ -63,16 +55,18 @@ def nearest(
     ]
     fewest = min((len(match.unmet) for match in near), default=0)
     near = [match for match in near if len(match.unmet) == fewest]
-    places = Order([match.facts.dimensions for match in near], order)
+    ranks = newest_first([match.facts.dimensions for match in near], order)
 
-    def distance(match: NearMatch) -> tuple[object, ...]:
+    def distance(ranked: tuple[NearMatch, tuple[int, ...]]) -> tuple[object, ...]:
+        match, rank = ranked
         dimensions = match.facts.dimensions
         apart = [_apart(wanted[name], dimensions.get(name, "")) for name in match.unmet]
         # A miss in a later dimension (the docker version) is nearer than one in the first (the OS).
         depths = sorted(-order.index(name) for name in match.unmet if name in order)
-        return (depths, apart, places.newest_first(dimensions), match.facts.path)
+        return (depths, apart, rank, match.facts.path)
 
-    return heapq.nsmallest(limit, near, key=distance)
+    found = heapq.nsmallest(limit, zip(near, ranks, strict=True), key=distance)
+    return [match for match, _ in found]
 
 
 def _apart(wanted: str, value: str) -> tuple[int, ...]:

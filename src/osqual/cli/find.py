@@ -81,9 +81,7 @@ def find(
     )
     if id_only and not verdicts:
         standings -= {Standing.REJECTED}
-    found = find_images(
-        facts, catalogue.layout.dimensions, in_region=region_matcher(regions), standings=standings
-    )
+    found = find_images(facts, in_region=region_matcher(regions), standings=standings)
     found = _without_withdrawn(catalogue, found)
     images = local_images(catalogue)
     if id_only:

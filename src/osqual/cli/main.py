@@ -111,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code; a bug is shown as one."""
     # What is read of a large catalogue is many values and no cycles: to look for some after every
     # 700 of them takes a quarter of the time.
-    gc.set_threshold(100_000, 10, 10)
+    gc.set_threshold(1_000_000, 10, 10)
     try:
         code = cli.main(args=None if argv is None else list(argv), standalone_mode=False)
     except OsqualError as error:
