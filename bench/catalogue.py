@@ -101,7 +101,9 @@ Times = dict[str, tuple[float, float]]
 """Command -> CPU seconds cold and warm."""
 
 
-def run_size(size: int, directory: Path, rounds: int, click_s: float) -> Times:
+def run_size(
+    size: int, directory: Path, rounds: int, click_s: float, commands: Sequence[str]
+) -> Times:
     root = catalogue_of(size, directory)
     cache = directory / f"cache-{size}"
     environ = {**os.environ, "OSQUAL_CACHE_DIR": str(cache)}
@@ -124,7 +126,8 @@ def run_size(size: int, directory: Path, rounds: int, click_s: float) -> Times:
         f"{'÷ plain':>9}{'÷ click':>9}"
     )
     times: Times = {}
-    for name, (arguments, which) in COMMANDS.items():
+    for name in commands:
+        arguments, which = COMMANDS[name]
         argv = [*OSQUAL, *arguments, "-C", str(root)]
         cold_runs = []
         for _ in range(rounds):
@@ -160,6 +163,9 @@ def main() -> None:
     parser.add_argument("--sizes", default="400,4000", help="configurations, with commas")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each; the median counts")
     parser.add_argument(
+        "--only", action="append", choices=COMMANDS, metavar="COMMAND", help="may be repeated"
+    )
+    parser.add_argument(
         "--directory", type=Path, default=Path(tempfile.gettempdir()) / "osqual-bench"
     )
     parser.add_argument("--read", help=argparse.SUPPRESS)
@@ -178,7 +184,9 @@ def main() -> None:
     ratio = help_s / click_s
     print(f"python -c 'import click': {click_s:.3f} s; osqual --help: {ratio:.2f} times that")
     found = {
-        size: run_size(size, options.directory, options.rounds, click_s)
+        size: run_size(
+            size, options.directory, options.rounds, click_s, options.only or list(COMMANDS)
+        )
         for size in map(int, options.sizes.split(","))
     }
     if len(found) > 1:
