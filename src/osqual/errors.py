@@ -4,7 +4,9 @@ An error says what happened (`brief`), the evidence (`details`) and what to do (
 Anything else that reaches the command line's boundary is a bug and is shown as one.
 """
 
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class ExitCode(IntEnum):
@@ -70,6 +72,44 @@ class InvalidFile(InvalidInput):
 
 class UnknownKey(InvalidFile):
     """A file of the catalogue has a key that means nothing, most often a misspelt one."""
+
+
+Key = tuple[str | int, ...]
+"""Where something stands in a document: `("builders", 0, "memory")`."""
+
+
+def dotted(key: Iterable[str | int]) -> str:
+    """A place in a document as people write it: `builders[0].memory`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key)
+    return text.lstrip(".")
+
+
+class Problem(NamedTuple):
+    """What is wrong at one place of a document; `line` 0 is not known."""
+
+    key: Key
+    words: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        place = f"line {self.line}: " if self.line else ""
+        return place + (f"{dotted(self.key)}: {self.words}" if self.key else self.words)
+
+
+class Unusable(InvalidInput):
+    """A document that can be read and not be used; `problems` have each place in it."""
+
+    def __init__(
+        self,
+        brief: str,
+        problems: Sequence[Problem],
+        *,
+        details: str | None = None,
+        resolution: str = "",
+    ) -> None:
+        said = "\n".join(map(str, problems)) if details is None else details
+        super().__init__(brief, details=said, resolution=resolution)
+        self.problems = tuple(problems)
 
 
 class NotFound(UsageError):

@@ -6,7 +6,7 @@ or anywhere else in the engine, knows a product's name.
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -15,9 +15,10 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from osqual.documents import load_yaml, read_document
-from osqual.errors import InvalidFile, InvalidInput, NotFound
+from osqual.documents import load_yaml, read_document, yaml_line
+from osqual.errors import InvalidFile, Key, NotFound, Problem, Unusable
 from osqual.model import Cluster, Configuration, Node, Role, Suite
+from osqual.spelling import did_you_mean, problems_of
 
 FILE_NAME = "product.yaml"
 BUILT_IN_PRODUCTS = Path(__file__).parent / "built_in" / "products"
@@ -129,7 +130,7 @@ def load_product(
         folders = definition_folders(root, settings)
         found = _definitions(folders)
         raise NotFound(
-            f"There is no definition of the product {name!r}.",
+            f"There is no definition of the product {name!r}{did_you_mean(name, found)}.",
             details=f"Looked in: {', '.join(str(folder) for folder in folders)}\n"
             f"Known products: {', '.join(sorted(found)) or 'none'}",
             resolution=f"write {folders[0] / name.lower() / FILE_NAME}, or set `products` in "
@@ -153,6 +154,11 @@ def find_product(name: str, root: Path, settings: ProductFolders) -> Path | None
     """The directory of a product's definition, unread; None when there is none."""
     found = _definitions(definition_folders(root, settings))
     return found.get(name) or {key.lower(): path for key, path in found.items()}.get(name.lower())
+
+
+def known_products(root: Path, settings: ProductFolders) -> tuple[str, ...]:
+    """The names of all definitions."""
+    return tuple(sorted(_definitions(definition_folders(root, settings))))
 
 
 def definition_folders(root: Path, settings: ProductFolders) -> tuple[Path, ...]:
@@ -263,22 +269,17 @@ def _check_variable(value: str) -> None:
         raise ValueError(f"{value!r} is taken; choose another name")
 
 
-def _problem(item: Any) -> str:
-    name = ".".join(str(part) for part in item["loc"]) or "the file"
-    return f"{name}: {'unknown key' if item['type'] == 'extra_forbidden' else item['msg']}"
-
-
 def _read_product(directory: Path) -> Product:
     path = directory / FILE_NAME
-    content = _read_yaml(path)
+    text = _read_text(path)
+    content = load_yaml(text, str(path))
     try:
         definition = _Definition.model_validate(content)
     except ValidationError as error:
-        problems = [_problem(item) for item in error.errors(include_url=False)]
-        raise _invalid(path, problems) from error
+        raise _invalid(path, text, problems_of(error, _Definition, content)) from error
     problems = [*_inconsistencies(definition), *_path_problems(directory, definition)]
     if problems:
-        raise _invalid(path, problems)
+        raise _invalid(path, text, problems)
     return Product(
         name=directory.name,
         directory=directory,
@@ -323,58 +324,61 @@ def _suite(directory: Path, suite: _Suite) -> Suite:
     )
 
 
-def _inconsistencies(definition: _Definition) -> Iterable[str]:
+def _inconsistencies(definition: _Definition) -> Iterator[Problem]:
     """What is wrong between the parts of a definition that are each right."""
     for section, entries in (("install", definition.install), ("suites", definition.suites)):
         names = [entry.name for entry in entries]
         for index, name in enumerate(names):
             if name in names[:index]:
-                yield f"{section}.{index}.name: {name!r} is used twice"
+                yield Problem((section, index, "name"), f"{name!r} is used twice")
     profile = definition.profile
     if profile.installer and profile.installer not in profile.variables:
-        yield f"profile.installer: {profile.installer!r} is not one of profile.variables"
+        words = f"{profile.installer!r} is not one of profile.variables"
+        yield Problem(("profile", "installer"), words)
     given: set[str] = set(definition.environment)
     for index, step in enumerate(definition.install):
         for value in (*step.outputs, *step.secrets):
             if value in given:
-                yield f"install.{index}.outputs: {value!r} is given twice"
+                yield Problem(("install", index, "outputs"), f"{value!r} is given twice")
             given.add(value)
         if (step.outputs or step.secrets) and step.nodes is not NodeSet.FIRST_MASTER:
-            yield (
-                f"install.{index}.outputs: only a script that runs on one node "
-                "(nodes: first_master) can hand values on"
+            yield Problem(
+                ("install", index, "outputs"),
+                "only a script that runs on one node (nodes: first_master) can hand values on",
             )
 
 
-def _path_problems(directory: Path, definition: _Definition) -> Iterable[str]:
-    paths = [
-        *((f"install.{i}.script", step.script, True) for i, step in enumerate(definition.install)),
-        *((f"suites.{i}.path", suite.path, False) for i, suite in enumerate(definition.suites)),
+def _path_problems(directory: Path, definition: _Definition) -> Iterator[Problem]:
+    paths: list[tuple[Key, str, bool]] = [
+        *(
+            (("install", i, "script"), step.script, True)
+            for i, step in enumerate(definition.install)
+        ),
+        *((("suites", i, "path"), suite.path, False) for i, suite in enumerate(definition.suites)),
     ]
     home = directory.resolve()
     for place, written, must_be_file in paths:
         path = (directory / written).resolve()
         if not path.is_relative_to(home):
-            yield f"{place}: {written!r} leads out of the product's directory"
+            yield Problem(place, f"{written!r} leads out of the product's directory")
         elif not path.exists():
-            yield f"{place}: {written!r} does not exist in {directory}"
+            yield Problem(place, f"{written!r} does not exist beside {FILE_NAME}")
         elif must_be_file and not path.is_file():
-            yield f"{place}: {written!r} is not a file"
+            yield Problem(place, f"{written!r} is not a file")
 
 
-def _read_yaml(path: Path) -> Any:
+def _read_text(path: Path) -> str:
     try:
-        text = read_document(path.parent.resolve(), path.name)
+        return read_document(path.parent.resolve(), path.name)
     except InvalidFile as error:
-        raise InvalidInput(f"Cannot read {path}.", details=str(error)) from error
-    return load_yaml(text, str(path))
+        raise InvalidFile(str(path), error.problem, line=error.line) from error
 
 
-def _invalid(path: Path, problems: Sequence[str]) -> InvalidInput:
-    return InvalidInput(
+def _invalid(path: Path, text: str, problems: Iterable[Problem]) -> Unusable:
+    return Unusable(
         f"The product definition {path} cannot be used.",
-        details="\n".join(problems),
-        resolution="correct the keys named above",
+        [problem._replace(line=yaml_line(text, problem.key)) for problem in problems],
+        resolution="correct the lines named above; `osqual schema product` prints what is known",
     )
 
 

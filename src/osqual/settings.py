@@ -9,8 +9,9 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from osqual.conventions import DCOS_IMAGES, DCOS_IMAGES_LAYOUT, Conventions, FileNames
-from osqual.documents import load_yaml, read_document
-from osqual.errors import InvalidFile, InvalidInput
+from osqual.documents import load_yaml, read_document, yaml_line
+from osqual.errors import InvalidFile, InvalidInput, Problem
+from osqual.spelling import problems_of
 
 FILE_NAME = "osqual.yaml"
 
@@ -274,19 +275,23 @@ def load_settings(root: Path | None, environ: Mapping[str, str] | None = None) -
     if root is not None and os.path.lexists(root / FILE_NAME):
         values = _read(root)
         sources = dict.fromkeys(_dotted(values), FILE_NAME)
-    for variable, dotted in ENVIRONMENT.items():
+    for variable, name in ENVIRONMENT.items():
         if environ.get(variable):
-            _set(values, dotted, environ[variable])
-            sources[dotted] = f"${variable}"
+            _set(values, name, environ[variable])
+            sources[name] = f"${variable}"
     if "sources" in values:
         raise InvalidFile(FILE_NAME, "unknown key", key="sources")
     try:
         return Settings(**values, sources=sources)
     except ValidationError as error:
-        problems = "\n".join(_problem(item, sources) for item in error.errors())
+        text = ""
+        if root is not None and FILE_NAME in sources.values():
+            text = read_document(root.resolve(), FILE_NAME)
         raise InvalidInput(
             "The settings cannot be used.",
-            details=problems,
+            details="\n".join(
+                _said(problem, sources, text) for problem in problems_of(error, Settings, values)
+            ),
             resolution="correct the keys named above; `osqual schema osqual` prints what is known",
         ) from error
 
@@ -308,8 +313,8 @@ def _dotted(values: Mapping[str, Any], prefix: str = "") -> list[str]:
     return names
 
 
-def _set(values: dict[str, Any], dotted: str, value: str) -> None:
-    *sections, key = dotted.split(".")
+def _set(values: dict[str, Any], name: str, value: str) -> None:
+    *sections, key = name.split(".")
     for section in sections:
         inner = values.setdefault(section, {})
         if not isinstance(inner, dict):
@@ -318,8 +323,10 @@ def _set(values: dict[str, Any], dotted: str, value: str) -> None:
     values[key] = value
 
 
-def _problem(item: Any, sources: Mapping[str, str]) -> str:
-    name = ".".join(str(part) for part in item["loc"])
-    source = sources.get(name) or sources.get(name.rpartition(".")[0]) or "settings"
-    problem = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
-    return f"{source}: {name}: {problem}"
+def _said(problem: Problem, sources: Mapping[str, str], text: str) -> str:
+    """What is wrong with a value, after the place where it comes from."""
+    names = [str(part) for part in problem.key]
+    above = (".".join(names[:count]) for count in range(len(names), 0, -1))
+    source = next((sources[name] for name in above if name in sources), "settings")
+    line = yaml_line(text, problem.key) if source == FILE_NAME else 0
+    return f"{source}:{line}: {problem}" if line else f"{source}: {problem}"

@@ -10,6 +10,7 @@ from dataclasses import replace
 from osqual.announcing import check_forge
 from osqual.builders.base import Builder, BuildRequest
 from osqual.builders.images import ImageStore
+from osqual.builders.refusals import DEFAULT_BUILDERS
 from osqual.catalogue.inputs import ConfigurationInputs, load_inputs
 from osqual.cluster_file import CLUSTER_DIRECTORY, cluster_document
 from osqual.cluster_wish import terraform_wish
@@ -39,6 +40,7 @@ from osqual.retry import retry
 from osqual.scope import RunScope
 from osqual.secrecy import hider
 from osqual.sockets import socket_directory
+from osqual.spelling import did_you_mean
 from osqual.suites.base import SuiteRequest
 from osqual.teardown import end_resources, set_aside
 from osqual.verdict import judge
@@ -308,20 +310,20 @@ def keeps_cluster(context: RunContext) -> bool:
 
 def choose_builder(name: str | None, builder_type: str, parts: Parts) -> Builder:
     """The builder by name, or the default for the template's builder type."""
-    defaults = {"qemu": "layered", "amazon-ebs": "amazon-ebs"}
-    if builder_type not in defaults:
+    if builder_type not in DEFAULT_BUILDERS:
+        hint = did_you_mean(builder_type, DEFAULT_BUILDERS)
         raise InvalidInput(
-            f"Templates with the builder {builder_type!r} cannot be built by this version.",
-            details="It builds: " + ", ".join(sorted(defaults)),
+            f"Templates with the builder {builder_type!r} cannot be built by this version{hint}.",
+            details="It builds: " + ", ".join(sorted(DEFAULT_BUILDERS)),
         )
     if builder_type == "qemu":
-        return parts.builders[name or defaults[builder_type]]
+        return parts.builders[name or DEFAULT_BUILDERS[builder_type]]
     if name == "layered":
         raise InvalidInput(
             f"The layered builder does not build {builder_type!r} templates.",
             resolution="leave --builder out",
         )
-    return parts.builders[defaults[builder_type]]
+    return parts.builders[DEFAULT_BUILDERS[builder_type]]
 
 
 def choose_platform(name: str, parts: Parts) -> Platform:

@@ -5,11 +5,11 @@ Both builders, the recipe's digest and lint read templates through here. No I/O.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from osqual.errors import InvalidInput
+from osqual.errors import InvalidInput, Problem, Unusable
 
 # The part of Go's template language that templates use: calls with literal arguments, fields,
 # literals and pipelines. `{{`{{.Id}}`}}` is how a literal pair of braces is written.
@@ -24,6 +24,18 @@ _COMMENT = re.compile(r"\s*/\*.*\*/\s*", re.DOTALL)
 
 Function = Callable[..., str]
 """A template function: takes its arguments as strings, or one None when it has none."""
+
+
+def refuse_together(source: str, refusals: Sequence[Unusable]) -> None:
+    """Raise what was refused: everything at once, so that it can be corrected at once."""
+    if len(refusals) == 1:
+        raise refusals[0]
+    if refusals:
+        raise Unusable(
+            f"{source}: this template cannot be built.",
+            [problem for refusal in refusals for problem in refusal.problems],
+            resolution=next(filter(None, (refusal.resolution for refusal in refusals)), ""),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,8 +233,10 @@ def user_variables(
 def _default(template: PackerTemplate, name: str) -> str:
     default = template.variables[name]
     if default is None:
-        raise InvalidInput(
+        raise Unusable(
             f"{template.source}: the variable {name!r} is required.",
+            [Problem(("variables", name), "is required: give it a default")],
+            details="",
             resolution="give it a default in the template",
         )
     if isinstance(default, bool):

@@ -4,7 +4,7 @@ Variables, locals, one source and one build. What JSON templates cannot say is a
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,32 @@ _SINGLE = frozenset(
 def parse_hcl_template(text: str, source: str) -> PackerTemplate:
     """Parse an HCL template. Raises InvalidFile with the place."""
     return _Reader(document=_load(text, source), source=source).template()
+
+
+_BLOCKS: Mapping[str | int, str] = {
+    "builders": r"source\b",
+    "provisioners": r"provisioner\b",
+    "post-processors": r"post-processor\b",
+}
+
+
+def line_in_hcl(text: str, key: Sequence[str | int]) -> int:
+    """The line of what stands at `key` of the template's JSON shape; 0 when it is not found."""
+    position = -1
+    steps = list(key)
+    if len(steps) > 1 and steps[0] == "variables":
+        steps[:2] = [f'variable "{steps[1]}"']
+    elif len(steps) > 1 and steps[0] in _BLOCKS and isinstance(steps[1], int):
+        blocks = [*re.finditer(rf"(?m)^[ \t]*{_BLOCKS[steps[0]]}", text)]
+        if steps[1] < len(blocks):
+            position = blocks[steps[1]].start()
+        del steps[:2]
+    for name in (step for step in steps if isinstance(step, str)):
+        found = re.compile(rf"(?m)^[ \t]*{re.escape(name)}\s*[={{]").search(text, max(position, 0))
+        if found is None:
+            break
+        position = found.start()
+    return text.count("\n", 0, position) + 1 if position >= 0 else 0
 
 
 def _load(text: str, source: str) -> Mapping[str, Any]:

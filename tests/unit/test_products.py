@@ -92,37 +92,42 @@ def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ("", "the file:"),
-        ("[]", "the file:"),
+        ("", "must be a mapping"),
+        ("[]", "must be a mapping"),
         ("suites: []", "suites:"),
-        (MINIMAL + "colour: red", "colour: unknown key"),
-        (MINIMAL.replace("integration, kind", "smoke, kind"), "suites.0.stage"),
-        (MINIMAL.replace("path: tests", "path: nothing"), "suites.0.path: 'nothing' does not"),
-        (MINIMAL.replace("path: tests", "path: ../.."), "suites.0.path: '../..' leads out"),
-        (MINIMAL.replace("path: tests", "path: tests, timeout: -1"), "suites.0.timeout"),
-        (MINIMAL + "install: [{name: A b, script: init.sh}]", "install.0.name"),
-        (MINIMAL + "install: [{name: a, script: tests}]", "install.0.script: 'tests' is not a"),
-        (MINIMAL + "install: [{name: a, script: init.sh, nodes: workers}]", "install.0.nodes"),
+        (MINIMAL + "colour: red", "line 2: colour: unknown key"),
+        (MINIMAL + "instal: []", "line 2: instal: unknown key (did you mean 'install'?)"),
+        (
+            MINIMAL + "install: [{name: a, script: init.sh, nods: all}]",
+            "install[0].nods: unknown key (did you mean 'nodes'?)",
+        ),
+        (MINIMAL.replace("integration, kind", "smoke, kind"), "suites[0].stage"),
+        (MINIMAL.replace("path: tests", "path: nothing"), "suites[0].path: 'nothing' does not"),
+        (MINIMAL.replace("path: tests", "path: ../.."), "suites[0].path: '../..' leads out"),
+        (MINIMAL.replace("path: tests", "path: tests, timeout: -1"), "suites[0].timeout"),
+        (MINIMAL + "install: [{name: A b, script: init.sh}]", "install[0].name"),
+        (MINIMAL + "install: [{name: a, script: tests}]", "install[0].script: 'tests' is not a"),
+        (MINIMAL + "install: [{name: a, script: init.sh, nodes: workers}]", "install[0].nodes"),
         (
             MINIMAL + "install: [{name: a, script: init.sh}, {name: a, script: init.sh}]",
-            "install.1.name: 'a' is used twice",
+            "install[1].name: 'a' is used twice",
         ),
         (
             MINIMAL + "install: [{name: a, script: init.sh, outputs: [TOKEN]}]",
-            "install.0.outputs: only a script that runs on one node",
+            "install[0].outputs: only a script that runs on one node",
         ),
         (
             MINIMAL
             + "install: [{name: a, script: init.sh, nodes: first_master, outputs: [OSQUAL_X]}]",
-            "install.0.outputs: Value error, 'OSQUAL_X' is taken",
+            "install[0].outputs: 'OSQUAL_X' is taken",
         ),
         (
             MINIMAL + "install: [{name: a, script: init.sh, nodes: first_master, "
             "outputs: [A], secrets: [A]}]",
-            "install.0.outputs: 'A' is given twice",
+            "install[0].outputs: 'A' is given twice",
         ),
-        (MINIMAL + "environment: {PATH: /evil}", "environment: Value error, 'PATH' is taken"),
-        (MINIMAL + "environment: {a-b: c}", "environment: Value error, 'a-b' is not"),
+        (MINIMAL + "environment: {PATH: /evil}", "environment: 'PATH' is taken"),
+        (MINIMAL + "environment: {a-b: c}", "environment: 'a-b' is not"),
     ],
 )
 def test_mistakes_are_named_with_their_place(tmp_path: Path, text: str, place: str) -> None:

@@ -5,13 +5,16 @@ The tracked template is never changed, and no credential is ever in what is writ
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from osqual.aws.tags import BASE, CONFIGURATION, RECIPE
-from osqual.builders.base import BuildRequest
-from osqual.errors import InvalidInput
+from osqual.errors import InvalidInput, Key, Problem, Unusable
 from osqual.recipe import base_of, build_region
+from osqual.spelling import did_you_mean
 from osqual.template import PackerTemplate, interpolate, user_variables
+
+if TYPE_CHECKING:
+    from osqual.builders.base import BuildRequest
 
 BUILDER_TYPE = "amazon-ebs"
 # Packer finds credentials as every AWS tool does; with keys from the template it would miss the
@@ -41,10 +44,21 @@ def check_template(template: PackerTemplate, environ: Mapping[str, str]) -> None
             resolution="leave one: a configuration has one image",
         )
     user_variables(template, environ)
-    unknown = sorted(set(_user_references(template.data)) - set(template.variables))
+    unknown = {
+        name: key for key, name in user_references(template.data) if name not in template.variables
+    }
     if unknown:
-        raise InvalidInput(
-            f"{template.source} uses variables that it does not define: {', '.join(unknown)}.",
+        raise Unusable(
+            f"{template.source} uses variables that it does not define: "
+            f"{', '.join(sorted(unknown))}.",
+            [
+                Problem(
+                    key,
+                    f"uses the variable {name!r}, which is not defined"
+                    f"{did_you_mean(name, template.variables)}",
+                )
+                for name, key in sorted(unknown.items())
+            ],
             resolution="add them to `variables`, with a default",
         )
     for name in _SECRETS:
@@ -57,18 +71,19 @@ def check_template(template: PackerTemplate, environ: Mapping[str, str]) -> None
             )
 
 
-def _user_references(value: Any) -> Iterator[str]:
+def user_references(value: Any, key: Key = ()) -> Iterator[tuple[Key, str]]:
+    """Where a template uses which variable."""
     if isinstance(value, str):
-        yield from _USER.findall(value)
+        yield from ((key, name) for name in _USER.findall(value))
     elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _user_references(inner)
+        for name, inner in value.items():
+            yield from user_references(inner, (*key, name))
     elif isinstance(value, list):
-        for inner in value:
-            yield from _user_references(inner)
+        for index, inner in enumerate(value):
+            yield from user_references(inner, (*key, index))
 
 
-def base_image(request: BuildRequest) -> str:
+def base_image(request: "BuildRequest") -> str:
     """The base image in the region of the build; empty when the template has its own filter."""
     base = base_of(request.template, request.base_images)
     region = build_region(request.template)
@@ -105,7 +120,7 @@ def is_public(template: PackerTemplate) -> bool:
     return PUBLIC in ([groups] if isinstance(groups, str) else groups)
 
 
-def image_tags(request: BuildRequest, base: str) -> dict[str, str]:
+def image_tags(request: "BuildRequest", base: str) -> dict[str, str]:
     """What an image is known by later."""
     return {
         RECIPE: request.recipe.digest,
@@ -115,7 +130,7 @@ def image_tags(request: BuildRequest, base: str) -> dict[str, str]:
 
 
 def ami_builder(
-    request: BuildRequest,
+    request: "BuildRequest",
     *,
     base: str,
     run_tags: Mapping[str, str],

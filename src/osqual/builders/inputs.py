@@ -9,10 +9,17 @@ from typing import Any
 
 from osqual.builders.functions import live_functions, stable_functions
 from osqual.builders.keys import content_keys
-from osqual.builders.options import USE_PACKER, QemuOptions, did_you_mean, read_options
+from osqual.builders.options import BUILDER, USE_PACKER, QemuOptions, read_options
 from osqual.builders.provisioners import FileProvisioner, Provisioner, read_provisioners
-from osqual.errors import InvalidInput
-from osqual.template import Function, PackerTemplate, interpolate_tree, user_variables
+from osqual.errors import InvalidInput, Problem, Unusable
+from osqual.spelling import did_you_mean
+from osqual.template import (
+    Function,
+    PackerTemplate,
+    interpolate_tree,
+    refuse_together,
+    user_variables,
+)
 
 ROOT_KEYS = (
     "builders", "provisioners", "post-processors", "variables", "sensitive-variables",
@@ -53,27 +60,39 @@ class BuildInputs:
 def read_inputs(
     template: PackerTemplate, environ: Mapping[str, str], started: datetime
 ) -> BuildInputs:
-    """Read and check a `qemu` template; InvalidInput names what cannot be built in layers."""
+    """Read and check a `qemu` template; Unusable has all that cannot be built in layers."""
     if template.builder_type != "qemu":
         raise InvalidInput(
             f"{template.source}: the layered builder builds `qemu` templates, "
             f"not {template.builder_type!r}.",
             resolution=USE_PACKER,
         )
-    _check_root(template)
     variables = user_variables(template, environ)
     name = str(template.builder.get("name") or template.builder_type)
-    stable = stable_functions(variables, name)
     live = live_functions(variables, name, started)
-    options = read_options(_options(template.builder, live), template.source)
+    parts: tuple[Callable[[], object], ...] = (
+        partial(_check_root, template),
+        partial(_read_options, template, live),
+        partial(read_provisioners, template, name, live),
+    )
+    refuse_together(template.source, [*filter(None, map(_refusal, parts))])
     sensitive = template.data.get("sensitive-variables") or []
     return BuildInputs(
-        options=options,
-        stable=read_provisioners(template, name, stable),
+        options=_read_options(template, live),
+        stable=read_provisioners(template, name, stable_functions(variables, name)),
         live=read_provisioners(template, name, live),
         secrets=_secrets(variables.get(key, "") for key in sensitive),
         warnings=_warnings(template),
     )
+
+
+def _refusal(read: Callable[[], object]) -> Unusable | None:
+    """Why a part of a template cannot be used: all parts are told of, not only the first."""
+    try:
+        read()
+    except Unusable as refusal:
+        return refusal
+    return None
 
 
 def _secrets(values: Iterable[str]) -> tuple[str, ...]:
@@ -88,14 +107,22 @@ def _secrets(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda text: (-len(text), text)))
 
 
-def _options(builder: Mapping[str, Any], functions: Mapping[str, Function]) -> dict[str, Any]:
-    """The builder with its supported options interpolated; the others do not matter."""
+def _read_options(template: PackerTemplate, functions: Mapping[str, Function]) -> QemuOptions:
+    """The builder's options; the supported ones interpolated, the others do not matter."""
     fields = {name: partial(_refuse_field, name) for name in _QEMUARGS_FIELDS}
-    supported = QemuOptions.model_fields
-    return {
-        key: interpolate_tree(value, {**functions, **fields}) if key in supported else value
-        for key, value in builder.items()
-    }
+    options = dict(template.builder)
+    for key in QemuOptions.model_fields.keys() & options.keys():
+        try:
+            options[key] = interpolate_tree(options[key], {**functions, **fields})
+        except InvalidInput as error:
+            problem = Problem((*BUILDER, key), error.brief)
+            raise Unusable(
+                f"{template.source}: {problem}",
+                [problem],
+                details=error.details,
+                resolution=error.resolution,
+            ) from error
+    return read_options(options, template.source)
 
 
 _QEMUARGS_FIELDS = (".HTTPIP", ".HTTPPort", ".HTTPDir", ".OutputDir", ".Name", ".SSHHostPort")
@@ -103,20 +130,22 @@ _QEMUARGS_FIELDS = (".HTTPIP", ".HTTPPort", ".HTTPDir", ".OutputDir", ".Name", "
 
 def _refuse_field(name: str, _: str | None) -> str:
     raise InvalidInput(
-        f"qemuargs: {{{{{name}}}}} says something about Packer's own set-up.", resolution=USE_PACKER
+        f"{{{{{name}}}}} says something about Packer's own set-up.", resolution=USE_PACKER
     )
 
 
 def _check_root(template: PackerTemplate) -> None:
     for key in template.data:
         if key not in ROOT_KEYS and not key.startswith("_"):
-            raise InvalidInput(
-                f"{template.source}: unknown key {key!r}{did_you_mean(key, ROOT_KEYS)}."
-            )
+            words = f"unknown key{did_you_mean(key, ROOT_KEYS)}"
+            problem = Problem((key,), words)
+            raise Unusable(f"{template.source}: {problem}.", [problem], details="")
     for kind in _post_processors(template.data.get("post-processors", [])):
         if kind not in _HARMLESS_POST_PROCESSORS:
-            raise InvalidInput(
-                f"{template.source}: the layered builder has no post-processor {kind!r}.",
+            words = f"the layered builder has no post-processor {kind!r}"
+            raise Unusable(
+                f"{template.source}: {words}.",
+                [Problem(("post-processors",), words)],
                 details=f"It has manifest; it leaves out {', '.join(_HARMLESS_POST_PROCESSORS)}.",
                 resolution=f"remove it, or {USE_PACKER}",
             )

@@ -4,9 +4,8 @@ An option is supported (a field of QemuOptions), ignored for a reason, refused w
 points at stock Packer, or unknown. docs/reference/qemu-template.md is checked against this.
 """
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -18,7 +17,8 @@ from pydantic import (
     field_validator,
 )
 
-from osqual.errors import InvalidInput
+from osqual.errors import Key, Problem, Unusable
+from osqual.spelling import did_you_mean
 
 USE_PACKER = "build this template with --builder packer"
 
@@ -253,8 +253,11 @@ REFUSED: Mapping[str, str] = {
 _NOTHING: tuple[Any, ...] = (None, "", [], {}, False, 0)
 
 
+BUILDER: Key = ("builders", 0)
+
+
 def read_options(builder: Mapping[str, Any], source: str) -> QemuOptions:
-    """The supported options of an interpolated builder; InvalidInput names every problem."""
+    """The supported options of an interpolated builder; Unusable has every problem."""
     problems = [*_refusals(builder), *_unknown(builder)]
     supported = {key: value for key, value in builder.items() if key in QemuOptions.model_fields}
     options = None
@@ -263,11 +266,12 @@ def read_options(builder: Mapping[str, Any], source: str) -> QemuOptions:
     except ValidationError as error:
         problems += [_problem(item) for item in error.errors()]
     if options is not None and not options.disk_image:
-        problems.append("disk_image: an installation from an ISO is Packer's work")
+        words = "an installation from an ISO is Packer's work"
+        problems.append(Problem((*BUILDER, "disk_image"), words))
     if problems or options is None:
-        raise InvalidInput(
+        raise Unusable(
             f"{source}: the layered builder cannot use this builder's options.",
-            details="\n".join(problems),
+            problems,
             resolution=f"correct or remove them, or {USE_PACKER}",
         )
     return options
@@ -278,28 +282,24 @@ def known_options() -> frozenset[str]:
     return frozenset(QemuOptions.model_fields) | IGNORED.keys() | REFUSED.keys()
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint at the nearest known name, empty when none is near."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
-
-
-def _refusals(builder: Mapping[str, Any]) -> list[str]:
+def _refusals(builder: Mapping[str, Any]) -> list[Problem]:
     problems = []
     for key in builder:
         harmless = builder[key] in _NOTHING or (key == "ssh_port" and builder[key] in (22, "22"))
         if key in REFUSED and not harmless:
-            problems.append(f"{key}: {REFUSED[key]}")
+            problems.append(Problem((*BUILDER, key), REFUSED[key]))
     return problems
 
 
-def _unknown(builder: Mapping[str, Any]) -> list[str]:
+def _unknown(builder: Mapping[str, Any]) -> list[Problem]:
     known = known_options()
     return [
-        f"{key}: unknown option{did_you_mean(key, known)}" for key in builder if key not in known
+        Problem((*BUILDER, key), f"unknown option{did_you_mean(key, known)}")
+        for key in builder
+        if key not in known
     ]
 
 
-def _problem(item: Any) -> str:
-    path = ".".join(str(part) for part in item["loc"] if not str(part).startswith("function-"))
-    return f"{path}: {item['msg'].removeprefix('Value error, ')}"
+def _problem(item: Any) -> Problem:
+    path = (part for part in item["loc"] if not str(part).startswith("function-"))
+    return Problem((*BUILDER, *path), item["msg"].removeprefix("Value error, "))

@@ -9,9 +9,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from osqual.builders.options import USE_PACKER, Duration, did_you_mean
-from osqual.errors import InvalidInput
-from osqual.template import Function, PackerTemplate, interpolate, interpolate_tree
+from osqual.builders.options import USE_PACKER, Duration
+from osqual.errors import InvalidInput, Key, Problem, Unusable, dotted
+from osqual.spelling import did_you_mean
+from osqual.template import (
+    Function,
+    PackerTemplate,
+    interpolate,
+    interpolate_tree,
+    refuse_together,
+)
 
 # What Packer calls the exit status of a script whose connection was lost.
 DISCONNECTED = 2300218
@@ -169,12 +176,17 @@ _KINDS: Mapping[str, type[ShellProvisioner] | type[FileProvisioner]] = {
 def read_provisioners(
     template: PackerTemplate, build_name: str, functions: Mapping[str, Function]
 ) -> tuple[Provisioner, ...]:
-    """The provisioners that apply to this builder, interpolated; InvalidInput names the place."""
-    return tuple(
-        _read(entry, f"{template.source}: provisioners[{index}]", build_name, functions)
-        for index, entry in enumerate(template.provisioners)
-        if _applies(entry, build_name)
-    )
+    """The provisioners that apply to this builder, interpolated. Raises Unusable."""
+    found, refusals = [], []
+    for index, entry in enumerate(template.provisioners):
+        if _applies(entry, build_name):
+            try:
+                place = ("provisioners", index)
+                found.append(_read(entry, template.source, place, build_name, functions))
+            except Unusable as refusal:
+                refusals.append(refusal)
+    refuse_together(template.source, refusals)
+    return tuple(found)
 
 
 def _applies(entry: Mapping[str, Any], build_name: str) -> bool:
@@ -183,40 +195,54 @@ def _applies(entry: Mapping[str, Any], build_name: str) -> bool:
 
 
 def _read(
-    entry: Mapping[str, Any], place: str, build_name: str, functions: Mapping[str, Function]
+    entry: Mapping[str, Any],
+    source: str,
+    place: Key,
+    build_name: str,
+    functions: Mapping[str, Function],
 ) -> Provisioner:
-    model = _KINDS.get(entry["type"])
+    kind, said = entry["type"], f"{source}: {dotted(place)}"
+    model = _KINDS.get(kind)
     if model is None:
-        hint = did_you_mean(entry["type"], _KINDS)
-        raise InvalidInput(
-            f"{place}: the layered builder has no provisioner {entry['type']!r}{hint}.",
+        words = f"the layered builder has no provisioner {kind!r}{did_you_mean(kind, _KINDS)}"
+        raise Unusable(
+            f"{said}: {words}.",
+            [Problem((*place, "type"), words)],
             details=f"It has: {', '.join(_KINDS)}.",
             resolution=USE_PACKER,
         )
     override = (entry.get("override") or {}).get(build_name) or {}
     options = {key: value for key, value in entry.items() if key not in _WRAPPER_KEYS} | override
-    late = {field: partial(_marked, field) for field in _LATE_FIELDS}
+    late: Mapping[str, Function] = {
+        **functions,
+        **{field: partial(_marked, field) for field in _LATE_FIELDS},
+    }
+    values = {}
+    for key, value in options.items():
+        try:
+            values[key] = interpolate_tree(value, late if key in _LATE_KEYS else functions)
+        except InvalidInput as error:
+            raise Unusable(
+                f"{said}: {error.brief}",
+                [Problem((*place, key), error.brief)],
+                details=error.details,
+                resolution=error.resolution,
+            ) from error
     try:
-        values = {
-            key: interpolate_tree(value, {**functions, **late} if key in _LATE_KEYS else functions)
-            for key, value in options.items()
-        }
         return model(**values)
     except ValidationError as error:
-        raise InvalidInput(
-            f"{place}: the {entry['type']} provisioner cannot be used.",
-            details="\n".join(_problem(item, model) for item in error.errors()),
+        problems = [_problem(item, model) for item in error.errors()]
+        raise Unusable(
+            f"{said}: the {kind} provisioner cannot be used.",
+            [Problem((*place, *problem.key), problem.words) for problem in problems],
+            details="\n".join(map(str, problems)),
             resolution=f"correct the options named above, or {USE_PACKER}",
         ) from error
-    except InvalidInput as error:
-        raise InvalidInput(
-            f"{place}: {error.brief}", details=error.details, resolution=error.resolution
-        ) from error
 
 
-def _problem(item: Any, model: type[BaseModel]) -> str:
-    path = ".".join(str(part) for part in item["loc"])
+def _problem(item: Any, model: type[BaseModel]) -> Problem:
     if item["type"] == "extra_forbidden":
-        return f"{path}: unknown option{did_you_mean(path, model.model_fields)}"
-    message = item["msg"].removeprefix("Value error, ")
-    return f"{path}: {message}" if path else message
+        name = str(item["loc"][-1])
+        words = f"unknown option{did_you_mean(name, model.model_fields)}"
+        return Problem(item["loc"], words)
+    return Problem(item["loc"], item["msg"].removeprefix("Value error, "))

@@ -123,7 +123,9 @@ def _look_at(catalogue: "Catalogue", products: str) -> "View":
     from osqual.lint.view import View
 
     fresh = Catalogue(root=catalogue.root, conventions=catalogue.conventions)
-    return View(catalogue=fresh, today=datetime.now(UTC).date(), products=products)
+    return View(
+        catalogue=fresh, today=datetime.now(UTC).date(), products=products, environ=os.environ
+    )
 
 
 def _scope(view: "View", paths: Sequence[str], since: str | None) -> "Scope | None":

@@ -21,6 +21,8 @@ from osqual.mutes.inventory import ConfigText, known_tests, read_config_text
 from osqual.mutes.mute import Mute
 from osqual.published import Build, Record, parse_history, parse_images, parse_record
 from osqual.template import PackerTemplate
+from osqual.template_hcl import SUFFIX as HCL_SUFFIX
+from osqual.template_hcl import line_in_hcl
 
 T = TypeVar("T")
 
@@ -66,6 +68,8 @@ class View:
     """Where product definitions are, relative to the root."""
     in_git: bool = True
     """Whether to ask git which files there are."""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """What templates may ask for."""
     problems: dict[str, InvalidFile] = field(default_factory=dict)
     _parsed: dict[tuple[str, str], Any] = field(default_factory=dict)
 
@@ -201,7 +205,9 @@ class View:
         return None
 
     def json_line(self, path: str, key: Sequence[str | int]) -> int:
-        """The line of a key in a JSON file that was read."""
+        """The line of a key in a JSON file, or in an HCL template, that was read."""
+        if path.endswith(HCL_SUFFIX):
+            return line_in_hcl(self.contents.text(path) or "", key)
         return json_line(self.contents.text(path) or "{}", key)
 
     def yaml_line(self, path: str, key: Sequence[str | int]) -> int:

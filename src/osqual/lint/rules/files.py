@@ -4,8 +4,10 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator
 
+from osqual.builders.inputs import ROOT_KEYS
+from osqual.builders.refusals import template_problems
 from osqual.catalogue.tree import upwards
-from osqual.errors import InvalidFile, InvalidInput, UnknownKey
+from osqual.errors import InvalidFile, InvalidInput, UnknownKey, Unusable, dotted
 from osqual.lint.duplicates import (
     Duplicate,
     json_duplicates,
@@ -15,21 +17,11 @@ from osqual.lint.duplicates import (
 from osqual.lint.finding import Found, error, warning
 from osqual.lint.view import View
 from osqual.products import FILE_NAME as PRODUCT_FILE
-from osqual.products import load_product
+from osqual.products import find_product, known_products, load_product
+from osqual.spelling import did_you_mean
 
 # What lies in a catalogue for people and for tools, and is no part of any image.
 _FOR_PEOPLE = re.compile(r"\.|(?:README|LICENSE|COPYING|NOTICE|CODEOWNERS)|.*\.(?:md|rst|txt)\Z")
-_TEMPLATE_KEYS = frozenset(
-    {
-        "builders",
-        "description",
-        "min_packer_version",
-        "post-processors",
-        "provisioners",
-        "sensitive-variables",
-        "variables",
-    }
-)
 
 
 def unreadable(view: View) -> Iterator[Found]:
@@ -49,9 +41,14 @@ def _broken_products(view: View) -> Iterator[Found]:
         if name == PRODUCT_FILE and posixpath.dirname(folder) == posixpath.normpath(view.products):
             try:
                 load_product(posixpath.basename(folder), view.catalogue.root, view)
-            except InvalidInput as problem:
-                for message in problem.details.splitlines() or [problem.brief]:
-                    yield Found(file=path, message=message)
+            except Unusable as error:
+                for problem in error.problems:
+                    key = dotted(problem.key)
+                    yield Found(file=path, line=problem.line, key=key, message=problem.words)
+            except InvalidFile as error:
+                yield Found(file=path, line=error.line, key=error.key, message=error.problem)
+            except InvalidInput as error:
+                yield Found(file=path, message=error.brief)
 
 
 def unknown_key(view: View) -> Iterator[Found]:
@@ -62,13 +59,13 @@ def unknown_key(view: View) -> Iterator[Found]:
     for path in view.known_files(view.catalogue.conventions.files.template):
         template = view.template(path)
         for key in template.data if template is not None else ():
-            if key not in _TEMPLATE_KEYS and not key.startswith("_"):  # `_comment` is Packer's own
-                known = ", ".join(sorted(_TEMPLATE_KEYS))
+            if key not in ROOT_KEYS and not key.startswith("_"):  # `_comment` is Packer's own
+                hint = did_you_mean(key, ROOT_KEYS)
                 yield Found(
                     file=path,
                     line=view.json_line(path, [key]),
                     key=key,
-                    message=f"is not a key of a Packer template; known are {known}",
+                    message=f"is not a key of a Packer template{hint}",
                 )
 
 
@@ -101,17 +98,12 @@ def missing_reference(view: View) -> Iterator[Found]:
                 yield Found(
                     file=leaf.template,
                     line=view.json_line(leaf.template, reference.key),
-                    key=_dotted(reference.key),
+                    key=dotted(reference.key),
                     message=f"{reference.problem} here and in every directory above"
                     if "missing" in reference.problem
                     else reference.problem,
                     configuration=leaf.path,
                 )
-
-
-def _dotted(key: tuple[str | int, ...]) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key)
-    return text.lstrip(".")
 
 
 def unused_file(view: View) -> Iterator[Found]:
@@ -175,6 +167,39 @@ def deprecated_setup(view: View) -> Iterator[Found]:
         yield Found(file=path, message=message)
 
 
+def refused_template(view: View) -> Iterator[Found]:
+    """Options and provisioners that the template's builder does not have, values it cannot use."""
+    for path in view.known_files(view.catalogue.conventions.files.template):
+        template = view.template(path)
+        for problem in template_problems(template, view.environ) if template is not None else ():
+            if problem.key and problem.key[0] not in ROOT_KEYS:
+                continue  # an unknown key is OSQ102's
+            yield Found(
+                file=path,
+                line=view.json_line(path, problem.key),
+                key=dotted(problem.key),
+                message=problem.words,
+            )
+
+
+def undefined_product(view: View) -> Iterator[Found]:
+    """Products that paths name and nobody defines."""
+    root = view.catalogue.root
+    undefined = {
+        name: find_product(name, root, view) is None
+        for name in {leaf.dimensions.get("product", "") for leaf in view.leaves} - {""}
+    }
+    for leaf in view.leaves:
+        name = leaf.dimensions.get("product", "")
+        if undefined.get(name):
+            hint = did_you_mean(name, known_products(root, view))
+            yield Found(
+                file=f"{view.products}/{name.lower()}/{PRODUCT_FILE}",
+                message=f"is missing: configurations are of the product {name!r}{hint}",
+                configuration=leaf.path,
+            )
+
+
 RULES = (
     error("OSQ101", "File cannot be read", unreadable),
     error("OSQ102", "Unknown key", unknown_key),
@@ -182,4 +207,6 @@ RULES = (
     error("OSQ104", "Referenced file is missing", missing_reference),
     warning("OSQ105", "File is never used", unused_file),
     warning("OSQ106", "Deprecated set-up script", deprecated_setup),
+    error("OSQ107", "Template is refused", refused_template),
+    error("OSQ108", "Product is not defined", undefined_product),
 )
