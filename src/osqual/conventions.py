@@ -26,6 +26,7 @@ class FileNames:
     images: str = "dcos_images.yaml"
     history: str = "packer_build_history.json"
     record: str = "qualification.json"
+    attestation: str = "attestation.jsonl"
     mutes: str = "mutes.yaml"
 
     def __post_init__(self) -> None:
@@ -41,7 +42,7 @@ class FileNames:
     @property
     def published(self) -> tuple[str, ...]:
         """The files that publishing writes; everything else is an input."""
-        return (self.images, self.history, self.record)
+        return (self.images, self.history, self.record, self.attestation)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ import hashlib
 import platform as host
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,16 +12,21 @@ from typing import Any
 
 from osqual import __version__
 from osqual.announcing import cluster_hours, tell_forge
+from osqual.attest.envelope import seal
+from osqual.attest.keys import signing_key
+from osqual.attest.statements import statements
+from osqual.aws.images import image_facts
 from osqual.catalogue.git import GitTree
 from osqual.ci.surroundings import ci_job
 from osqual.cluster_cost import read_cost
 from osqual.context import Note, RunContext, need
-from osqual.errors import InfrastructureError, PublishFailed, UsageError
+from osqual.errors import InfrastructureError, OsqualError, PublishFailed, UsageError
 from osqual.model import Image, PublishPoint, Verdict
 from osqual.plan.surroundings import Surroundings
 from osqual.programs import FoundProgram
 from osqual.publish.deliver import Delivered, Delivery, patch_of
 from osqual.publish.destination import deliver
+from osqual.publish.files import images_text, record_text
 from osqual.publish.outbox import Publication, keep_publication, kept_publication
 from osqual.publish.record import CostEntry, Qualification, SourceEntry, record_of
 from osqual.secrecy import hide_in, hider
@@ -115,9 +120,30 @@ def publication_of(context: RunContext) -> Publication:
     kept = kept_publication(directory)
     if kept is None:
         record = hide_in(record_of(qualification(context)), hider(context.environ))
-        kept = replace(images_of(context), record=record)
+        kept = replace(images_of(context), record=record, attestation=attest(record, context))
         keep_publication(directory, kept)
     return kept
+
+
+def attest(record: Mapping[str, Any], context: RunContext) -> str:
+    """Signed statements about the record, one a line; empty where there is no key to sign with."""
+    key = signing_key(context.environ, context.scope.settings.attest.key)
+    if key is None:
+        return ""
+    names, image = context.scope.settings.files, need(context.image)
+    files = {names.images: images_text(image.ids), names.record: record_text(record)}
+    made = statements(record, files, cloud_facts(image))
+    return "".join(f"{seal(statement, key)}\n" for statement in made)
+
+
+def cloud_facts(image: Image) -> dict[str, dict[str, Any]]:
+    """Account and snapshots of each image in a cloud; what it does not tell is left out."""
+    found = {}
+    for region, image_id in image.ids.items():
+        if region != "local" and image_id.startswith("ami-"):
+            with suppress(OsqualError):
+                found[image_id] = image_facts(region, image_id)
+    return found
 
 
 def images_of(context: RunContext) -> Publication:

@@ -91,6 +91,12 @@ def _template() -> Schema:
     }
 
 
+def _policy() -> Schema:
+    from osqual.attest.policy import Policy
+
+    return {**Policy.model_json_schema(), "title": "policy.yaml"}
+
+
 def _qualification() -> Schema:
     from osqual.publish.record import record_schema
 
@@ -101,6 +107,7 @@ SCHEMAS: Mapping[str, tuple[str, Callable[[], Schema]]] = {
     "base-images": ("base_images.json", _base_images),
     "mutes": ("mutes.yaml", _mutes),
     "osqual": ("osqual.yaml", _settings),
+    "policy": ("policy.yaml", _policy),
     "product": ("product.yaml", _product),
     "publish-and-test": ("publish_and_test_config.yaml", _publish_and_test),
     "qualification": ("qualification.json", _qualification),

@@ -200,6 +200,15 @@ class ForgeSettings(_Section):
     """The REST API, where it is neither the public one nor the job's."""
 
 
+class Attest(_Section):
+    """Signed statements about what was qualified."""
+
+    key: Path | None = None
+    """The private key that signs, on the machine that runs; the environment wins over it."""
+    trusted: tuple[str, ...] = ()
+    """Public keys that `osqual verify` believes: files, relative to the catalogue's root."""
+
+
 class Lint(_Section):
     """What `osqual lint` leaves out, and whether warnings fail it too."""
 
@@ -246,6 +255,7 @@ class Settings(_Section):
     """Where workers copy what a run leaves to read: a directory, or s3://bucket/prefix."""
     lint: Lint = Lint()
     publish: Publish = Publish()
+    attest: Attest = Attest()
     forge: ForgeSettings = ForgeSettings()
     sources: Mapping[str, str] = Field(default_factory=dict, exclude=True)
 

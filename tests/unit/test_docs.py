@@ -20,7 +20,11 @@ HOW_TO = sorted(path for path in (ROOT / "docs" / "how-to").glob("*.md") if path
 # Machines and clouds are no matter of a unit test: these are only parsed.
 LIFE = {"resume", "cancel", "reap", "resources", "submit", "worker", "queue", "schedule"}
 CLOUD = {"images", "base"}
-ELSEWHERE = {"run", "runs", "publish", "logs", "ssh", "destroy", "doctor", "cache"} | LIFE | CLOUD
+ELSEWHERE = (
+    {"run", "runs", "publish", "verify", "keys", "ci", "logs", "ssh", "destroy", "doctor", "cache"}
+    | LIFE
+    | CLOUD
+)
 
 NEWEST = "centos/7.8/aws/DCOS-2.1.1/docker-19.03.5-ce/selinux_enforcing"
 FINAL = "centos/7.8/aws/DCOS-2.0.1/docker-19.03.5-ce/selinux_enforcing"

@@ -68,6 +68,15 @@ def describe_image(region: str, image_id: str) -> Mapping[str, Any] | None:
     return image
 
 
+def image_facts(region: str, image_id: str) -> dict[str, Any]:
+    """Account and snapshots of an image; empty when there is none of that id. Raises CloudError."""
+    item = describe_image(region, image_id)
+    if item is None:
+        return {}
+    snapshots = list(read_image(region, item).snapshots)
+    return {"account": str(item.get("OwnerId", "")), "snapshots": snapshots}
+
+
 def find_image(region: str, image_id: str) -> CloudImage | None:
     """An image by its id; None when there is none."""
     item = describe_image(region, image_id)

@@ -75,6 +75,12 @@ def comment_of(rows: Iterable[Row]) -> str:
     return text if len(text) <= LIMIT_CHARS else "\n".join([MARKER, *_table(counts)[:1]])
 
 
+def table_of(rows: Iterable[Row]) -> str:
+    """The same for a job's summary, where nothing has to be kept."""
+    ordered = sorted(rows, key=lambda row: row.configuration)
+    return "\n".join(_lines([_shortened(row, _NAMES_SHOWN[0]) for row in ordered])) + "\n"
+
+
 def rows_of(text: str) -> list[Row]:
     """The rows that a comment keeps; none when somebody has edited them away."""
     for line in text.splitlines():

@@ -28,6 +28,8 @@ def file_contents(publication: Publication, names: FileNames, before: Before) ->
     if not _is_newer(before(names.record), publication):
         contents[names.images] = images_text(publication.images)
         contents[names.record] = record_text(publication.record)
+        if publication.attestation:
+            contents[names.attestation] = publication.attestation
     return contents
 
 

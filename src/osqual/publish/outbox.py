@@ -23,6 +23,8 @@ class Publication:
     images: Mapping[str, str]
     build: Mapping[str, Any] | None
     record: Mapping[str, Any]
+    attestation: str = ""
+    """Signed statements, one a line; empty where nothing is signed."""
 
     @property
     def verdict(self) -> str:
