@@ -1,27 +1,37 @@
 """What a run tells the forge: its row in the comment, and statuses bound to head and verdict."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
+from osqual.cancellation import Cancellation
 from osqual.ci.surroundings import CiJob, ci_job
 from osqual.cluster_cost import read_cost
 from osqual.context import RunContext
 from osqual.conventions import FileNames
 from osqual.forge.announcement import (
+    STATES,
     Announcement,
     announce,
+    context_of,
     keep_announcement,
     with_commit,
 )
+from osqual.forge.base import CommitStatus, State
 from osqual.forge.comment import Row
 from osqual.forge.registry import open_forge
 from osqual.model import Outcome, Verdict
+from osqual.plan.verdicts import Concerned
 from osqual.publish.deliver import Delivered
 from osqual.publish.outbox import outbox
 from osqual.publish.repository import Repository
+from osqual.retry import persist
 from osqual.scope import RunScope
 from osqual.secrecy import hide_in, hider
+from osqual.settings import load_settings
 
+OVERALL = "osqual"
+"""The status that a branch is protected by."""
 PATCH_LIMIT_CHARS = 20_000
 LISTED = 50
 
@@ -66,6 +76,32 @@ def tell_again(
         announcement = with_commit(announcement, done.commit)
     announce(announcement, forge, scope)
     return True
+
+
+def tell_verdicts(
+    found: Sequence[Concerned], verdict: str, root: Path, environ: Mapping[str, str]
+) -> None:
+    """Set the statuses of a commit whose verdicts were asked for: of all together, and of each.
+
+    Nothing is told where there is no forge. Raises ForgeRefused or TransientError.
+    """
+    settings, job, cancellation = load_settings(root, environ), ci_job(environ), Cancellation()
+    forge = open_forge(settings.forge, job, environ)
+    commit = Repository(root=root, cancellation=cancellation).commit_of("HEAD")
+    if forge is None or job is None or commit is None:
+        return
+    qualified = sum(item.verdict == "qualified" for item in found)
+    told = {OVERALL: (verdict, f"{qualified} of {len(found)} configurations are qualified")}
+    for item in found:
+        told[context_of(item.configuration)] = (item.verdict, "; ".join(item.reasons))
+    for context, (one, reason) in told.items():
+        status = CommitStatus(
+            context=context,
+            state=STATES.get(one, State.ERROR),
+            description=f"{one or 'no verdict'}: {reason}",
+            url=job.url,
+        )
+        persist(partial(forge.set_status, commit, status), settings.retries, cancellation)
 
 
 def carries_over(repository: Repository, tested: str, commit: str, names: FileNames) -> bool:

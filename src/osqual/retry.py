@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from typing import TypeVar
 
+from osqual.cancellation import Cancellation
 from osqual.errors import TransientError
 from osqual.events import EventKind
 from osqual.scope import RunScope
@@ -28,18 +29,32 @@ def retry(
     from which the run counts it.
     """
     policy = scope.settings.retries
+
+    def tell(error: TransientError, attempt: int) -> None:
+        scope.emit(
+            EventKind.RETRY,
+            f"{what} is tried again: {error.brief}",
+            attempt=attempt + 1,
+            attempts=policy.attempts,
+        )
+        before_again()
+
+    return persist(action, policy, scope.cancellation, tell)
+
+
+def persist(
+    action: Callable[[], T],
+    policy: Retries,
+    cancellation: Cancellation,
+    tell: Callable[[TransientError, int], None] = lambda error, attempt: None,
+) -> T:
+    """The same outside of a run; `tell` hears of each failure that is followed by an attempt."""
     for attempt in range(1, policy.attempts):
         try:
             return action()
         except TransientError as error:
-            scope.emit(
-                EventKind.RETRY,
-                f"{what} is tried again: {error.brief}",
-                attempt=attempt + 1,
-                attempts=policy.attempts,
-            )
-            before_again()
-            scope.cancellation.sleep(max(error.retry_after_s, wait_s(attempt, policy)))
+            tell(error, attempt)
+            cancellation.sleep(max(error.retry_after_s, wait_s(attempt, policy)))
     return action()
 
 

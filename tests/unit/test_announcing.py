@@ -204,3 +204,41 @@ def test_outside_of_continuous_integration_nobody_is_told(
     assert world.run(publish="push").exit_code is ExitCode.OK
     world.environ = {}
     assert emulator.requests == []
+
+
+def test_the_branch_is_green_by_the_verdicts_about_its_inputs(
+    world: World,
+    emulator: ForgeEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """Also on the commit that osqual pushed; and no longer after a change that nobody tested."""
+    root = world.root / "catalogue"
+    for name, value in world.environ.items():
+        monkeypatch.setenv(name, value)
+    for name in ("state", "cache", "data"):
+        monkeypatch.setenv(f"OSQUAL_{name.upper()}_DIR", str(world.root / name))
+    monkeypatch.chdir(root)
+    base = git(root, "rev-parse", "HEAD")
+    (world.leaf / "install.sh").write_text("#!/bin/sh\necho changed\n")
+    git(root, "commit", "-q", "-a", "-m", "a change")
+    git(root, "push", "-q", "origin", "topic")
+
+    def ask() -> tuple[int, str | None]:
+        summary = tmp_path / "summary.md"
+        with pytest.raises(SystemExit) as ended:
+            main(["ci", "verdicts", "--changed-since", base, "--markdown", str(summary)])
+        assert "| configuration |" in summary.read_text()
+        head = git(root, "rev-parse", "HEAD")
+        assert emulator.status_of(head, CONTEXT) == emulator.status_of(head, "osqual")
+        return int(ended.value.code or 0), emulator.status_of(head, "osqual")
+
+    assert ask() == (3, "error"), "nothing has been run"
+    world.run(publish="push")
+    assert git(root, "log", "-1", "--format=%s").startswith("Publish images")
+    assert ask() == (0, "success")
+    (world.leaf / "install.sh").write_text("#!/bin/sh\necho changed again\n")
+    git(root, "commit", "-q", "-a", "-m", "nobody tested this")
+    assert ask() == (3, "error")
+    assert "install.sh changed" in capsys.readouterr().out

@@ -151,11 +151,13 @@ def verdicts(*, since: str, markdown: Path | None, as_json: bool, start: Path) -
 
     Digests decide: a verdict holds for a later commit exactly when no input of it differs, so a
     commit that only publishes keeps it, and no commit is green because there was nothing to run.
-    With the token of a forge, each configuration's status is set on the commit that is checked out.
+    With the token of a forge, the status `osqual`, and one for each configuration, is set on the
+    commit that is checked out.
     """
+    from osqual.announcing import tell_verdicts
     from osqual.catalogue.catalogue import open_catalogue
     from osqual.plan.plan import make_plan
-    from osqual.plan.verdicts import concerned_by
+    from osqual.plan.verdicts import concerned_by, verdict_of_all
 
     catalogue = open_catalogue(start)
     found = concerned_by(catalogue, make_plan(catalogue, catalogue.configurations(), since=since))
@@ -169,35 +171,9 @@ def verdicts(*, since: str, markdown: Path | None, as_json: bool, start: Path) -
             click.echo(f"{item.verdict or 'no verdict':<13}{item.configuration}")
             click.echo(f"             {'; '.join(item.reasons)}")
         click.echo(f"{len(found)} configurations are concerned.", err=True)
-    _set_statuses(found, catalogue.root)
-    if any(item.verdict == "rejected" for item in found):
-        return 1
-    return 0 if all(item.verdict == "qualified" for item in found) else 3
-
-
-def _set_statuses(found: "list[Concerned]", root: Path) -> None:
-    from osqual.cancellation import Cancellation
-    from osqual.ci.surroundings import ci_job
-    from osqual.forge.announcement import STATES, context_of
-    from osqual.forge.base import CommitStatus, State
-    from osqual.forge.registry import open_forge
-    from osqual.publish.repository import Repository
-    from osqual.settings import load_settings
-
-    job = ci_job(os.environ)
-    forge = open_forge(load_settings(root, os.environ).forge, job, os.environ)
-    commit = Repository(root=root, cancellation=Cancellation()).commit_of("HEAD")
-    if forge is None or job is None or commit is None:
-        return
-    for item in found:
-        reason = "; ".join(item.reasons)
-        status = CommitStatus(
-            context=context_of(item.configuration),
-            state=STATES.get(item.verdict, State.ERROR),
-            description=f"{item.verdict or 'no verdict'}: {reason}",
-            url=job.url,
-        )
-        forge.set_status(commit, status)
+    verdict = verdict_of_all(found)
+    tell_verdicts(found, verdict, catalogue.root, os.environ)
+    return {"qualified": 0, "rejected": 1}.get(verdict, 3)
 
 
 def _markdown(found: "list[Concerned]") -> str:

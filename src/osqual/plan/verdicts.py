@@ -1,6 +1,6 @@
 """Whether all that a change concerns is qualified as it now is: by digests, not by history."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from osqual.catalogue.catalogue import Catalogue
@@ -32,6 +32,14 @@ def concerned_by(catalogue: Catalogue, plan: Plan) -> list[Concerned]:
             Concerned(configuration=step.configuration.path, verdict=verdict, reasons=step.reasons)
         )
     return found
+
+
+def verdict_of_all(found: Sequence[Concerned]) -> str:
+    """Rejected when any is, qualified when all are, else inconclusive."""
+    verdicts = {item.verdict for item in found}
+    if "rejected" in verdicts:
+        return "rejected"
+    return "qualified" if verdicts <= {"qualified"} else "inconclusive"
 
 
 def verdict_of(facts: Facts) -> str:
