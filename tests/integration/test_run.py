@@ -15,7 +15,7 @@ import pytest
 
 from tests.integration.conftest import LEAF, TINY, Workshop, wait_until
 
-pytestmark = [pytest.mark.qemu, pytest.mark.timeout(2700)]
+pytestmark = [pytest.mark.qemu, pytest.mark.timeout(5000)]
 
 PUBLISHED = {"qualification.json", "packer_build_history.json", "dcos_images.yaml"}
 ONE_NODE = 'num_of_masters = "1"\nnum_of_private_agents = "0"\nnum_of_public_agents = "0"\n'
@@ -107,6 +107,7 @@ def test_run_again_nothing_is_built_and_a_failing_product_test_rejects(
     (tests / "test_made_to_fail.py").write_text("def test_made_to_fail():\n    assert 1 == 2\n")
     (one_node / "publish_and_test_config.yaml").write_text(
         "publish_dcos_images_after: integration_tests\nrun_framework_tests: false\n"
+        "tests_to_run: [test_nodes.py, test_made_to_fail.py]\n"
     )
     before = workshop.changed_files()
     result = workshop.run(code=1)

@@ -1,6 +1,6 @@
 """The same with real machines: osqual is killed with -9 at boundaries spread over a whole run.
 
-`OSQUAL_FAULTS=40` tries that many, evenly spread (default 5); `OSQUAL_FAULTS=all` every one.
+`OSQUAL_FAULTS=40` tries that many, evenly spread (default 3); `OSQUAL_FAULTS=all` every one.
 """
 
 import json
@@ -50,7 +50,7 @@ def boundaries(workshop: Workshop, tiny: Path, tmp_path: Path) -> list[str]:
         for name in number_boundaries(trace.read_text())
         if name.split()[1].startswith(REPEATABLE)
     ]
-    wanted = os.environ.get("OSQUAL_FAULTS", "5")
+    wanted = os.environ.get("OSQUAL_FAULTS", "3")
     count = len(found) if wanted == "all" else min(int(wanted), len(found))
     return [found[index * len(found) // count] for index in range(count)]
 
