@@ -29,6 +29,7 @@ from osqual.retry import persist
 from osqual.scope import RunScope
 from osqual.secrecy import hide_in, hider
 from osqual.settings import load_settings
+from osqual.webhooks import Change, notify
 
 OVERALL = "osqual"
 """The status that a branch is protected by."""
@@ -60,6 +61,36 @@ def tell_forge(context: RunContext, done: Delivered) -> None:
     announce(announcement, forge, context.scope)
 
 
+def tell_webhooks(context: RunContext) -> None:
+    """Tell those who want to know when a verdict is not that of the run before."""
+    settings, judgement = context.scope.settings, context.judgement
+    if not settings.notify or judgement is None or context.options.publish == "none":
+        return
+    before = verdict_before(context)
+    if before == judgement.verdict.value:
+        return
+    job = ci_job(context.environ)
+    change = Change(
+        configuration=context.configuration.path,
+        before=before,
+        verdict=judgement.verdict.value,
+        run=context.scope.run_id,
+        reasons=tuple(judgement.reasons),
+        url="" if job is None else job.url,
+    )
+    notify(change, settings.notify, context.environ, context.scope)
+
+
+def verdict_before(context: RunContext) -> str:
+    """The verdict of the last run that was to be told of; empty when there was none."""
+    for run in context.store.runs(configuration=context.configuration.path):
+        options = run["options"]
+        told = not options.get("keywords") and options.get("publish") != "none"
+        if told and run["verdict"] and run["id"] != context.scope.run_id:
+            return str(run["verdict"])
+    return ""
+
+
 def tell_again(
     announcement: Announcement,
     done: Delivered,
@@ -83,7 +114,7 @@ def tell_verdicts(
 ) -> None:
     """Set the statuses of a commit whose verdicts were asked for: of all together, and of each.
 
-    Nothing is told where there is no forge. Raises ForgeRefused or TransientError.
+    Nothing is told where there is no forge. Raises RequestRefused or TransientError.
     """
     settings, job, cancellation = load_settings(root, environ), ci_job(environ), Cancellation()
     forge = open_forge(settings.forge, job, environ)

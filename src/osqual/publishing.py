@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from osqual import __version__
-from osqual.announcing import cluster_hours, tell_forge
+from osqual.announcing import cluster_hours, tell_forge, tell_webhooks
 from osqual.attest.envelope import seal
 from osqual.attest.keys import signing_key
 from osqual.attest.statements import statements
@@ -72,7 +72,9 @@ def release(image: Image, context: RunContext) -> None:
 
 
 def publish_results(context: RunContext) -> Note:
-    """Bring images, history and record to where the person asked for, and tell the forge."""
+    """Bring images, history and record to where they are wanted, and tell who wants to know."""
+    if not context.options.keywords:
+        tell_webhooks(context)
     try:
         note, done = publish_files(context)
     except PublishFailed as failure:

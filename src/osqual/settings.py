@@ -200,6 +200,21 @@ class ForgeSettings(_Section):
     """The REST API, where it is neither the public one nor the job's."""
 
 
+class Webhook(_Section):
+    """Who is told when a configuration's verdict is not what it was."""
+
+    url: str = Field(default="", pattern=r"^$|^https?://")
+    variable: str = ""
+    """An environment variable that holds the URL, where that is a secret, as Slack's are."""
+    shape: Literal["json", "slack"] = "json"
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "Webhook":
+        if bool(self.url) == bool(self.variable):
+            raise ValueError("give either `url` or `variable`")
+        return self
+
+
 class Attest(_Section):
     """Signed statements about what was qualified."""
 
@@ -256,6 +271,7 @@ class Settings(_Section):
     lint: Lint = Lint()
     publish: Publish = Publish()
     attest: Attest = Attest()
+    notify: tuple[Webhook, ...] = ()
     forge: ForgeSettings = ForgeSettings()
     sources: Mapping[str, str] = Field(default_factory=dict, exclude=True)
 

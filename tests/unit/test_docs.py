@@ -21,7 +21,21 @@ HOW_TO = sorted(path for path in (ROOT / "docs" / "how-to").glob("*.md") if path
 LIFE = {"resume", "cancel", "reap", "resources", "submit", "worker", "queue", "schedule"}
 CLOUD = {"images", "base"}
 ELSEWHERE = (
-    {"run", "runs", "publish", "verify", "keys", "ci", "logs", "ssh", "destroy", "doctor", "cache"}
+    {
+        "run",
+        "runs",
+        "publish",
+        "verify",
+        "keys",
+        "ci",
+        "promote",
+        "bundle",
+        "logs",
+        "ssh",
+        "destroy",
+        "doctor",
+        "cache",
+    }
     | LIFE
     | CLOUD
 )

@@ -24,6 +24,7 @@ EPILOG = """\b
 Examples:
   osqual find --os centos --os-version 7.6 --release 1.13.6
   osqual find --os 'rhel*' --release '>=2.0' --release '<2.2'
+  osqual find --channel stable --os centos
   osqual find --docker 19.03.5 --variant selinux_enforcing --region us-west-2
   osqual find --os centos --os-version 7.6 --release 1.13.6 \\
               --region us-west-2 --id-only | head -n 1
@@ -52,6 +53,7 @@ before older. Exit codes: 0 found, 1 there is none (the nearest are named).
     multiple=True,
     help="Only images that stand so; unproven is published without evidence.",
 )
+@click.option("--channel", metavar="NAME", help="Only what is promoted to it: stable, …")
 @click.option("--id-only", is_flag=True, help="Print image ids only; never of a rejected image.")
 @json_option
 @catalogue_option
@@ -59,6 +61,7 @@ def find(
     *,
     regions: tuple[str, ...],
     verdicts: tuple[str, ...],
+    channel: str | None,
     id_only: bool,
     as_json: bool,
     start: Path,
@@ -75,6 +78,10 @@ def find(
         regions = (catalogue.conventions.default_region,)
     facts, problems = read_facts(catalogue, filters)
     print_problems(problems)
+    if channel is not None:
+        from osqual.catalogue.channels import facts_in, read_channel
+
+        facts = facts_in(read_channel(catalogue.root, channel), facts)
     standings = frozenset(
         Standing[name.upper()]
         for name in verdicts or [name.lower() for name in Standing.__members__]

@@ -47,6 +47,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "convert-feed": ("Change", "convert_feed:convert_feed", "A vendor's feed as base images."),
     "init": ("Change", "init:init", "Start a catalogue."),
     "import-mutes": ("Change", "import_mutes:import_mutes", "Turn -k strings into mutes."),
+    "promote": ("Change", "promote:promote", "Put qualified images into a channel."),
+    "bundle": ("Qualify", "bundle:bundle", "Everything about a run in one archive."),
     "ci": ("Tools", "ci:ci", "Pipelines for GitHub, GitLab and Jenkins."),
     "verify": ("Ask", "verify:verify", "Whether an image is proven to be qualified."),
     "keys": ("Tools", "keys:keys", "Keys that sign what was qualified."),

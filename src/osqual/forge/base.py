@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from osqual.errors import PublishFailed
-
 
 class State(StrEnum):
     """How a commit stands; `error` says nothing about the commit itself."""
@@ -27,12 +25,8 @@ class CommitStatus:
     url: str = ""
 
 
-class ForgeRefused(PublishFailed):
-    """The forge does not do it, and will not do it the next time either."""
-
-
 class Forge(Protocol):
-    """One repository on a forge. Each call raises ForgeRefused, or TransientError for a failure
+    """One repository on a forge. Each call raises RequestRefused, or TransientError for a failure
     that may pass.
     """
 

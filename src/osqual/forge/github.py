@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from osqual.forge.api import Api
-from osqual.forge.base import CommitStatus, ForgeRefused
+from osqual.forge.base import CommitStatus
+from osqual.rest import Api, RequestRefused
 
 PUBLIC_API = "https://api.github.com"
 DESCRIPTION_LIMIT = 140
@@ -47,7 +47,7 @@ class GitHub:
                 path = f"{self._repository}/issues/comments/{comment['id']}"
                 try:
                     self.api.call("PATCH", path, body={"body": write(comment["body"])})
-                except ForgeRefused:
+                except RequestRefused:
                     continue  # somebody else's, who quotes ours
                 return
         path = f"{self._repository}/issues/{change}/comments"

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from osqual.forge.api import Api
-from osqual.forge.base import CommitStatus, ForgeRefused, State
+from osqual.forge.base import CommitStatus, State
 from osqual.forge.github import shortened
+from osqual.rest import Api, RequestRefused
 
 PUBLIC_API = "https://gitlab.com/api/v4"
 DESCRIPTION_LIMIT = 255
@@ -52,7 +52,7 @@ class GitLab:
                 try:
                     text = write(note["body"])
                     self.api.call("PUT", f"{path}/{note['id']}", body={"body": text})
-                except ForgeRefused:
+                except RequestRefused:
                     continue
                 return
         self.api.call("POST", path, body={"body": write(None)})

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from osqual.ci.surroundings import CiJob
 from osqual.errors import InvalidInput
 from osqual.forge import github, gitlab
-from osqual.forge.api import Api
 from osqual.forge.base import Forge
+from osqual.rest import Api
 from osqual.settings import ForgeSettings
 
 

@@ -1,4 +1,4 @@
-"""REST over HTTPS: what comes back is either JSON or one of our errors.
+"""REST over HTTP: what comes back is either JSON or one of our errors.
 
 A token goes into a header and nowhere else: not into a URL, an error or a log.
 """
@@ -13,20 +13,29 @@ from typing import Any
 import httpx
 
 from osqual import __version__
-from osqual.errors import TransientError
-from osqual.forge.base import ForgeRefused
+from osqual.errors import PublishFailed, TransientError
 
 TIMEOUT_S = 30.0
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LATEST_WAIT_S = 3600.0
 
 
+class RequestRefused(PublishFailed):
+    """The service does not do it, and will not do it the next time either."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Api:
-    """One forge's API. `headers` hold the token."""
+    """One service. Its URL and `headers` may hold a token."""
 
-    base_url: str
-    headers: Mapping[str, str] = field(repr=False)
+    base_url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False, default_factory=dict)
+    who: str = "The forge"
+    """Who is spoken of in errors."""
+    plain_answers: bool = False
+    """It may answer with anything: only whether it took the request counts."""
+    setting: str = "forge.api"
+    """The setting that says where it is."""
 
     @cached_property
     def _client(self) -> httpx.Client:
@@ -45,7 +54,7 @@ class Api:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, str | int] | None = None,
     ) -> Any:
-        """The answer's JSON, None when it has none. Raises ForgeRefused or TransientError."""
+        """The answer's JSON, None when it has none. Raises RequestRefused or TransientError."""
         what = f"{method} {path}"
         try:
             answer = self._client.request(
@@ -53,32 +62,39 @@ class Api:
             )
         except httpx.HTTPError as error:
             raise TransientError(
-                f"The forge cannot be reached ({what}).",
+                f"{self.who} cannot be reached ({what}).",
                 details=f"{type(error).__name__}: {error}",
-                resolution="look at the network and at forge.api in osqual.yaml",
+                resolution=f"look at the network and at {self.setting} in osqual.yaml",
             ) from error
-        _check(answer, what)
+        except httpx.InvalidURL as error:
+            raise RequestRefused(
+                f"{self.who} has no URL that can be used.",
+                resolution=f"correct {self.setting} in osqual.yaml",
+            ) from error
+        self._check(answer, what)
+        if self.plain_answers:
+            return None
         try:
             return answer.json() if answer.content else None
         except ValueError as error:
             raise TransientError(
-                f"The forge answered {what} with something else than JSON.",
+                f"{self.who} answered {what} with something else than JSON.",
                 details=answer.text[:300],
             ) from error
 
-
-def _check(answer: httpx.Response, what: str) -> None:
-    if answer.is_success:
-        return
-    brief = f"The forge answered {what} with {answer.status_code} {answer.reason_phrase}."
-    said = _message(answer)
-    if answer.status_code in _TRY_AGAIN or _is_rate_limit(answer):
-        raise TransientError(brief, details=said, retry_after_s=retry_after_s(answer.headers))
-    raise ForgeRefused(
-        brief,
-        details=said,
-        resolution="check the token's permissions, and forge.repository in osqual.yaml",
-    )
+    def _check(self, answer: httpx.Response, what: str) -> None:
+        if answer.is_success:
+            return
+        brief = f"{self.who} answered {what} with {answer.status_code} {answer.reason_phrase}."
+        said = _message(answer)
+        if answer.status_code in _TRY_AGAIN or _is_rate_limit(answer):
+            raise TransientError(brief, details=said, retry_after_s=retry_after_s(answer.headers))
+        raise RequestRefused(
+            brief,
+            details=said,
+            resolution=f"check the token's permissions, and {self.setting.partition('.')[0]} in "
+            "osqual.yaml",
+        )
 
 
 def _is_rate_limit(answer: httpx.Response) -> bool:
