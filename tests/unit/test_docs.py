@@ -68,6 +68,7 @@ def documented_catalogue(root: Path) -> None:
     write(root, {f"{RHEL}/publish_and_test_config.yaml": "tests_to_run: [-k 'not test_gpu']\n"})
     publish(root, RHEL, {"us-west-2": "ami-0c"})
     write(root, leaf_files(HELLO))
+    write(root, {"channels/stable.yaml": f"{HELLO}: {{images: {{local: 'sha256:{'0' * 64}'}}}}\n"})
     for name in ("centos-7.9.json", "flatcar.json"):
         write(root, {name: FEED})
     write(root, {"coreos/2512.3.0/aws/coreos_production_ami_all.json": FEED})

@@ -224,7 +224,7 @@ def test_what_a_hook_refuses_is_left_as_a_patch(forge: Forge, hook: str) -> None
     assert "only on Mondays" in refused.value.details
     assert "osqual publish r1" in refused.value.resolution
     patch = work.parent / "run-r1" / "publish" / "r1.patch"
-    assert str(patch) in refused.value.details
+    assert str(patch) in refused.value.resolution
     git(work, "am", "-q", str(patch))
     assert (work / "debian" / "one" / NAMES.images).read_text() == "local: sha256:r1\n"
 
@@ -248,8 +248,9 @@ def test_an_unreachable_remote_is_tried_again_and_loses_nothing(forge: Forge) ->
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         git(work, "remote", "set-url", "origin", f"git://127.0.0.1:{taken.getsockname()[1]}/x.git")
-        with pytest.raises(Exception, match="ls-remote failed"):
+        with pytest.raises(PublishFailed, match="ls-remote failed") as failed:
             Delivery(publication=known, root=work, scope=scope).to_remote(MAIN)
+        assert "r1.patch" in failed.value.resolution
     assert len(around.said(EventKind.RETRY)) == 1
     git(work, "remote", "set-url", "origin", str(forge.bare))
     assert Delivery(publication=known, root=work, scope=scope).to_remote(MAIN).commit

@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from osqual.conventions import FileNames
-from osqual.errors import PublishFailed, TransientError
+from osqual.errors import OsqualError, PublishFailed, TransientError
 from osqual.process import write_atomic
 from osqual.publish.files import file_contents, history_text, images_text
 from osqual.publish.outbox import Publication, outbox
@@ -97,9 +97,12 @@ class Delivery:
         """Commit the files on top of a remote branch and push that one commit.
 
         The local branch follows when it stood at the same commit; else it and the work tree stay
-        as they are. What the remote refuses is left as a patch; PublishFailed names it.
+        as they are. What cannot be pushed is left as a patch; PublishFailed names it.
         """
-        return self._repeated(f"The branch {to}", partial(self._try_remote, to))
+        try:
+            return self._repeated(f"The branch {to}", partial(self._try_remote, to))
+        except (PushRefused, TransientError) as error:
+            raise self._left(error, self.to_patch().patch) from error
 
     def _try_remote(self, to: Destination) -> Delivered | None:
         repository = self.repository
@@ -146,13 +149,18 @@ class Delivery:
         try:
             retry(partial(self.repository.push, commit, to), f"pushing to {to}", self.scope)
         except (PushRefused, TransientError) as error:
-            patch = self._write_patch(commit)
-            raise PublishFailed(
-                error.brief,
-                details=f"{error.details}\nThe commit as a patch: {patch}",
-                resolution=f"apply it with `git am {patch.name}`; or let osqual push, then "
-                f"`osqual publish {self.publication.run_id}`",
-            ) from error
+            raise self._left(error, self._write_patch(commit)) from error
+
+    def _left(self, error: OsqualError, patch: Path | None) -> PublishFailed:
+        """What cannot be pushed, and where it is instead."""
+        what_to_do = [
+            error.resolution,
+            "" if patch is None else f"apply the patch: git am {patch}",
+            f"publish it later: osqual publish {self.publication.run_id}",
+        ]
+        return PublishFailed(
+            error.brief, details=error.details, resolution="; ".join(filter(None, what_to_do))
+        )
 
     def _follow(
         self, branch: str, base: str, commit: str, contents: Mapping[str, str]
