@@ -11,6 +11,7 @@ from osqual.catalogue.catalogue import Catalogue
 from osqual.context import RunContext, RunOptions, need
 from osqual.events import EventBus, EventKind
 from osqual.model import Configuration, PublishPoint
+from osqual.mutes.product_tests import unknown_keywords
 from osqual.running import owner_token
 from osqual.scope import RunScope
 from osqual.store.database import open_engine
@@ -102,6 +103,7 @@ def preview(
         )
         context = context_for(scope, store, catalogue, configuration, options, engine)
         steps.validate_inputs(context)
+        warnings += unknown_keywords(options.keywords, need(context.product))
         return _preview_of(context, tuple(warnings))
 
 

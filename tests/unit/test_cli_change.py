@@ -402,3 +402,8 @@ def _muted(root: Path, known: set[str]) -> dict[str, set[str]]:
                     muted |= {test for test in known if mute.mutes(test)}
         found[item.path] = muted
     return found
+
+
+def test_derive_names_a_misspelt_dimension_before_anything_else(shell: Shell) -> None:
+    assert shell.osqual("derive", "--set", "relase=2.1.5", "cnetos/**") == 2
+    assert "'relase' is not a dimension of the catalogue (did you mean 'release'?)" in shell.err

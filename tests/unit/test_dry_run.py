@@ -37,3 +37,9 @@ def test_a_base_image_that_no_run_could_use_is_refused(root: Path, base: str, sa
     (bases.parent / "disk.img").write_text("not an image")
     bases.write_text(json.dumps({"local": base}))
     assert said in dry_run(root).output
+
+
+def test_a_keyword_that_no_test_has_is_noticed(root: Path) -> None:
+    said = dry_run(root, "-k", "krenel").output
+    assert "warning: -k krenel: no test has that in its name (did you mean 'kernel'?)" in said
+    assert "no test has that" not in dry_run(root, "-k", "KERNEL", "-k", "test_nodes.py").output

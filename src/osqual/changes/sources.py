@@ -9,6 +9,7 @@ from osqual.catalogue.filters import ABSENT
 from osqual.changes.follow import Rename
 from osqual.errors import UsageError
 from osqual.model import Configuration
+from osqual.spelling import did_you_mean
 from osqual.versions import version_key
 
 _LEAST_WORD = 3
@@ -40,7 +41,7 @@ def find_targets(
     Where several sources would make the same configuration, the one with the nearest older value
     makes it. Raises UsageError and InvalidInput.
     """
-    _check_dimensions(catalogue, values)
+    check_dimensions(catalogue, values)
     candidates: dict[str, list[Configuration]] = {}
     for source in sources:
         path = catalogue.layout.format(_changed(catalogue, source, values))
@@ -62,12 +63,14 @@ def find_targets(
     return Targets(new=tuple(new), existing=tuple(sorted(candidates.keys() & known)))
 
 
-def _check_dimensions(catalogue: Catalogue, values: Mapping[str, str]) -> None:
+def check_dimensions(catalogue: Catalogue, values: Mapping[str, str]) -> None:
+    """Refuse names that are no dimensions of the catalogue. Raises UsageError."""
     layout = catalogue.layout
     for name, value in values.items():
         if name not in layout.dimensions:
             raise UsageError(
-                f"{name!r} is not a dimension of the catalogue.",
+                f"{name!r} is not a dimension of the catalogue"
+                f"{did_you_mean(name, layout.dimensions)}.",
                 resolution=f"the dimensions are {', '.join(layout.dimensions)}",
             )
         if not value and name not in layout.optional:

@@ -67,11 +67,13 @@ def derive(
     from osqual.catalogue.catalogue import open_catalogue
     from osqual.changes.derive import Deriver
     from osqual.changes.proof import prove
-    from osqual.changes.sources import find_targets
+    from osqual.changes.sources import check_dimensions, find_targets
 
     catalogue = open_catalogue(start)
+    wanted = _parse_values(values)
+    check_dimensions(catalogue, wanted)  # first: of nothing else is it known what was meant
     sources = choose(catalogue, patterns, dimensions)
-    targets = find_targets(catalogue, sources, _parse_values(values))
+    targets = find_targets(catalogue, sources, wanted)
     _refuse_existing(targets.existing, skip_existing)
     text = _read_base_images(base_images) if base_images is not None else None
     deriver = Deriver(catalogue, targets, text)
