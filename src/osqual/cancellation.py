@@ -6,9 +6,17 @@ being torn apart in the middle, and lets many runs share a process.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from osqual.errors import Interrupted, TimeLimitExceeded
+
+
+def pauses(longest_s: float, first_s: float = 0.1) -> Iterator[float]:
+    """How long to wait before each look: what is soon over is soon seen, and few looks are taken
+    at what lasts."""
+    while True:
+        yield min(first_s, longest_s)
+        first_s *= 1.5
 
 
 class Cancellation:

@@ -4,7 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -167,14 +170,38 @@ def test_a_suite_that_dies_leaves_what_was_seen(bench: Bench) -> None:
 
 
 def test_an_interrupt_ends_the_suite_on_the_node(bench: Bench) -> None:
-    import threading
+    place = bench.root / "home" / ".osqual-suite-integration"
 
-    threading.Timer(6, bench.surroundings.cancellation.cancel).start()
+    def cancel_when_it_runs() -> None:
+        assert eventually(lambda: "hanging" in (place / "log").read_text())
+        bench.surroundings.cancellation.cancel()
+
+    thread = threading.Thread(target=cancel_when_it_runs)
+    thread.start()
     with pytest.raises(Interrupted):
         bench.run("-k", "test_hangs")
-    group = int((bench.root / "home" / ".osqual-suite-integration" / "group").read_text())
-    with pytest.raises(ProcessLookupError):
+    thread.join()
+    group = int((place / "group").read_text())
+    assert eventually(lambda: not exists(group))
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    """Whether something comes true within a minute."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        with suppress(FileNotFoundError):
+            if holds():
+                return True
+        time.sleep(0.05)
+    return False
+
+
+def exists(group: int) -> bool:
+    try:
         os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 ENVIRONMENT_EXPORT = "export PATH={bin}:$PATH\nexport DCOS=yes\n"

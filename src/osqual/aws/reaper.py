@@ -11,11 +11,11 @@ from typing import Any
 
 from osqual.aws.session import CloudError, calling, client
 from osqual.aws.tags import RUN, as_mapping, expiry_of, tag_filter
-from osqual.cancellation import Cancellation
+from osqual.cancellation import Cancellation, pauses
 from osqual.errors import CleanupIncomplete, TimeLimitExceeded
 
 POLL_S = 3.0
-ATTEMPTS = 20
+ATTEMPTS = 26
 _GONE = ("NotFound", "Malformed")
 # What Packer calls the group and the key pair of its machine.
 PACKER_PREFIX = "packer_"
@@ -144,9 +144,9 @@ def reap_run(region: str, run_id: str, cancellation: Cancellation) -> list[str]:
         return []
     sweep = _Sweep(ec2=client("ec2", region), where=tag_filter(RUN, run_id))
     with suppress(TimeLimitExceeded):
-        for attempt in range(ATTEMPTS):
+        for attempt, pause in zip(range(ATTEMPTS), pauses(POLL_S), strict=False):
             if attempt:
-                cancellation.sleep(POLL_S)
+                cancellation.sleep(pause)
             if sweep.end_all(cancellation) and not left_of_run(region, run_id):
                 return before
     raise CleanupIncomplete(
@@ -174,8 +174,10 @@ class _Sweep:
         self._note_companions()
         if instances:
             self._attempt("instances", lambda: self.ec2.terminate_instances(InstanceIds=instances))
-        while not self.errors and list(_instances(self.ec2, self.where)):
-            cancellation.sleep(POLL_S)
+        for pause in pauses(POLL_S):
+            if self.errors or not list(_instances(self.ec2, self.where)):
+                break
+            cancellation.sleep(pause)
         for kind in _KINDS:
             for item in _list(self.ec2, kind, self.where):
                 what = f"{kind.name} {item[kind.listing[2]]}"

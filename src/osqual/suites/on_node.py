@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from osqual.cancellation import Cancellation
+from osqual.cancellation import Cancellation, pauses
 from osqual.errors import CommandFailed, InfrastructureError, OsqualError, TimeLimitExceeded
 from osqual.events import EventKind
 from osqual.install import interpreter
@@ -177,8 +177,8 @@ class _Remote:
 
     def _follow(self) -> tuple[int | None, str]:
         lost_since: float | None = None
-        while True:
-            self.scope.cancellation.sleep(POLL_S)
+        for pause in pauses(POLL_S):
+            self.scope.cancellation.sleep(pause)
             try:
                 said = self._look()
                 lost_since = None
@@ -192,6 +192,7 @@ class _Remote:
                 return None, "its process disappeared"
             if said.isdigit():
                 return int(said), suite_job.signalled(int(said))
+        raise AssertionError("pauses have no end")
 
     def _look(self) -> str:
         """Fetch what it printed since; whether it runs, is gone, or its exit status."""
@@ -209,8 +210,10 @@ class _Remote:
         give_up = time.monotonic() + GRACE_S
         try:
             self.machine.run(["sh", "-c", _END, "osqual", self.directory, "INT"], check=False)
-            while time.monotonic() < give_up and self._look() == "running":
-                time.sleep(POLL_S)
+            for pause in pauses(POLL_S):
+                if time.monotonic() > give_up or self._look() != "running":
+                    break
+                time.sleep(pause)
             self.machine.run(["sh", "-c", _END, "osqual", self.directory, "KILL"], check=False)
         except OsqualError as error:
             self.scope.warn(f"the suite on the node could not be ended: {error.brief}")
