@@ -339,6 +339,12 @@ def test_ancestry_survives_images_that_are_their_own_base(osqual: Osqual) -> Non
     assert osqual("ancestry", "ami-1").code == 0
 
 
+def test_show_is_silent_about_what_is_broken_elsewhere(osqual: Osqual) -> None:
+    (root() / RHEL / "publish_and_test_config.yaml").write_text("[")
+    assert osqual("show", LEAF).err == ""
+    assert f"{RHEL}/publish_and_test_config.yaml:1" in osqual("show", RHEL).err
+
+
 def test_show_tells_which_mutes_are_in_force(osqual: Osqual) -> None:
     entry = "- {{test: {}, reason: broken, ticket: 'https://example.org/{}', until: {}}}\n"
     text = entry.format("test_a", 1, "2999-01-01") + entry.format("test_b", 2, "2020-01-01")

@@ -35,6 +35,7 @@ def show(*, leaf: str, as_json: bool, start: Path) -> None:
 
     from osqual.catalogue.catalogue import open_catalogue
     from osqual.catalogue.describe import describe
+    from osqual.catalogue.tree import upwards
     from osqual.mutes.inventory import read_inventory
 
     catalogue = open_catalogue(start)
@@ -42,7 +43,9 @@ def show(*, leaf: str, as_json: bool, start: Path) -> None:
     found = describe(catalogue, configuration)
     images = local_images(catalogue)
     inventory = read_inventory(catalogue, [configuration])
-    print_problems([*found.problems, *inventory.problems])
+    above = set(upwards(configuration.path))
+    own = [item for item in inventory.problems if item.source.rpartition("/")[0] in above]
+    print_problems([*found.problems, *own])
     today = datetime.now(UTC).date()
     muted = [item for item in inventory.muted if not item.expired(today)]
     places = {image: images.locate(image) for image in found.facts.images.values()}
