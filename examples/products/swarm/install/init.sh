@@ -3,8 +3,9 @@
 # call costs seconds without hardware acceleration, so there are no more than needed.
 set -eu
 
-# A node is given up after three missed heartbeats; a busy machine misses some of 5 s.
-if ! said=$(docker swarm init --advertise-addr "$OSQUAL_NODE_ADDRESS" --dispatcher-heartbeat 15s 2>&1)
+# Each heartbeat has 5 s to arrive, and after three lost periods a node's tasks are started elsewhere:
+# that makes a busy machine busier still, so heartbeats are few.
+if ! said=$(docker swarm init --advertise-addr "$OSQUAL_NODE_ADDRESS" --dispatcher-heartbeat 60s 2>&1)
 then
   case $said in
     *"already part of a swarm"*) said=$(docker swarm join-token --quiet worker) ;;
