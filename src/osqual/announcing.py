@@ -9,6 +9,7 @@ from osqual.ci.surroundings import CiJob, ci_job
 from osqual.cluster_cost import read_cost
 from osqual.context import RunContext
 from osqual.conventions import FileNames
+from osqual.errors import PublishFailed, TransientError
 from osqual.forge.announcement import (
     STATES,
     Announcement,
@@ -25,7 +26,7 @@ from osqual.plan.verdicts import Concerned
 from osqual.publish.deliver import Delivered
 from osqual.publish.outbox import outbox
 from osqual.publish.repository import Repository
-from osqual.retry import persist
+from osqual.retry import persist, retry
 from osqual.scope import RunScope
 from osqual.secrecy import hide_in, hider
 from osqual.settings import load_settings
@@ -41,6 +42,28 @@ def check_forge(context: RunContext) -> None:
     """Refuse settings of a forge that cannot be reached so, before a long run begins."""
     if context.options.publish != "none":
         open_forge(context.scope.settings.forge, ci_job(context.environ), context.environ)
+
+
+def tell_begin(context: RunContext) -> None:
+    """Have the head say that its configuration is being qualified; that it cannot is a warning."""
+    job = ci_job(context.environ)
+    forge = open_forge(context.scope.settings.forge, job, context.environ)
+    if forge is None or job is None or not job.commit or context.options.publish == "none":
+        return
+    status = CommitStatus(
+        context=context_of(context.configuration.path),
+        state=State.PENDING,
+        description=f"is being qualified by the run {context.scope.run_id}",
+        url=job.url,
+    )
+    try:
+        retry(
+            partial(forge.set_status, job.commit, status),
+            "setting the commit's status",
+            context.scope,
+        )
+    except (PublishFailed, TransientError) as error:
+        context.scope.warn(error.brief)
 
 
 def tell_forge(context: RunContext, done: Delivered) -> None:

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
-from osqual.announcing import check_forge
+from osqual.announcing import check_forge, tell_begin
 from osqual.builders.base import Builder, BuildRequest
 from osqual.builders.images import ImageStore
 from osqual.builders.refusals import DEFAULT_BUILDERS
@@ -66,6 +66,8 @@ def validate_inputs(context: RunContext) -> Note:
     if context.publish_point is not PublishPoint.NEVER:
         need(context.builder).validate(build_request(context), scope)
     need(context.platform).validate(provision_request(context), scope)
+    if not scope.dry:
+        tell_begin(context)
     return Note(message=f"recipe {inputs.recipe.digest[:12]}", found={"inputs": digests(context)})
 
 

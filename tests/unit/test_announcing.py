@@ -94,6 +94,8 @@ def test_head_and_published_commit_get_the_verdict(world: World, emulator: Forge
     assert published != head_of(world)
     for commit in (head_of(world), published):
         assert emulator.status_of(commit, CONTEXT) == "success"
+    states = [each["state"] for each in emulator.statuses]
+    assert states == ["pending", "success", "success"]
     (row,) = rows_of(comment(emulator))
     assert (row.configuration, row.verdict, row.commit) == (LEAF, "qualified", head_of(world))
     assert row.url == "https://github.example/acme/images/actions/runs/42"
