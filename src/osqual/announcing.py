@@ -44,11 +44,16 @@ def check_forge(context: RunContext) -> None:
         open_forge(context.scope.settings.forge, ci_job(context.environ), context.environ)
 
 
+def speaks(context: RunContext) -> bool:
+    """Whether the run is one that others are told of: whole, and not only somebody's try."""
+    return context.options.publish != "none" and not context.options.keywords
+
+
 def tell_begin(context: RunContext) -> None:
     """Have the head say that its configuration is being qualified; that it cannot is a warning."""
     job = ci_job(context.environ)
     forge = open_forge(context.scope.settings.forge, job, context.environ)
-    if forge is None or job is None or not job.commit or context.options.publish == "none":
+    if forge is None or job is None or not job.commit or not speaks(context):
         return
     status = CommitStatus(
         context=context_of(context.configuration.path),
@@ -73,7 +78,7 @@ def tell_forge(context: RunContext, done: Delivered) -> None:
     """
     job = ci_job(context.environ)
     forge = open_forge(context.scope.settings.forge, job, context.environ)
-    if forge is None or job is None or context.options.publish == "none":
+    if forge is None or job is None or not speaks(context):
         return
     repository = Repository(root=context.catalogue.root, cancellation=context.cancellation)
     commits = [job.commit] if job.commit else []
@@ -87,7 +92,7 @@ def tell_forge(context: RunContext, done: Delivered) -> None:
 def tell_webhooks(context: RunContext) -> None:
     """Tell those who want to know when a verdict is not that of the run before."""
     settings, judgement = context.scope.settings, context.judgement
-    if not settings.notify or judgement is None or context.options.publish == "none":
+    if not settings.notify or judgement is None or not speaks(context):
         return
     before = verdict_before(context)
     if before == judgement.verdict.value:
@@ -147,6 +152,8 @@ def tell_verdicts(
     qualified = sum(item.verdict == "qualified" for item in found)
     told = {OVERALL: (verdict, f"{qualified} of {len(found)} configurations are qualified")}
     for item in found:
+        if item.by_run:
+            continue
         told[context_of(item.configuration)] = (item.verdict, "; ".join(item.reasons))
     for context, (one, reason) in told.items():
         status = CommitStatus(

@@ -73,8 +73,7 @@ def release(image: Image, context: RunContext) -> None:
 
 def publish_results(context: RunContext) -> Note:
     """Bring images, history and record to where they are wanted, and tell who wants to know."""
-    if not context.options.keywords:
-        tell_webhooks(context)
+    tell_webhooks(context)
     try:
         note, done = publish_files(context)
     except PublishFailed as failure:
@@ -125,6 +124,12 @@ def publication_of(context: RunContext) -> Publication:
         kept = replace(images_of(context), record=record, attestation=attest(record, context))
         keep_publication(directory, kept)
     return kept
+
+
+def check_signing(context: RunContext) -> None:
+    """Refuse a signing key that cannot be used, before a long run begins. Raises InvalidInput."""
+    if context.options.publish != "none":
+        signing_key(context.environ, context.scope.settings.attest.key)
 
 
 def attest(record: Mapping[str, Any], context: RunContext) -> str:

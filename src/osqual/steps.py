@@ -35,7 +35,7 @@ from osqual.platforms.base import Platform, ProvisionRequest
 from osqual.products import load_product
 from osqual.publish.destination import check_destination
 from osqual.publish.repository import Repository
-from osqual.publishing import digests
+from osqual.publishing import check_signing, digests
 from osqual.retry import retry
 from osqual.scope import RunScope
 from osqual.secrecy import hider
@@ -52,6 +52,7 @@ def validate_inputs(context: RunContext) -> Note:
     read_inputs(context)
     check_directories(scope.settings)
     check_forge(context)
+    check_signing(context)
     check_destination(
         context.options.publish,
         Repository(root=context.catalogue.root, cancellation=scope.cancellation),

@@ -271,3 +271,29 @@ def test_the_branch_is_green_by_the_verdicts_about_its_inputs(
     git(root, "commit", "-q", "-a", "-m", "nobody tested this")
     assert ask() == (3, "error")
     assert "install.sh changed" in capsys.readouterr().out
+
+
+def test_a_try_is_told_to_nobody(world: World, emulator: ForgeEmulator) -> None:
+    world.run(keywords=("test_it",))
+    world.run(publish="none")
+    assert emulator.requests == []
+
+
+def test_a_key_that_cannot_sign_is_refused_before_anything_is_built(world: World) -> None:
+    world.environ = {"OSQUAL_SIGNING_PRIVATE_KEY": "no key at all"}
+    assert world.run().exit_code is ExitCode.USAGE
+    assert world.builder.built == []
+
+
+def test_what_publishes_never_is_told_by_its_run_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = world.root / "catalogue"
+    base = git(root, "rev-parse", "HEAD")
+    world.config("publish_dcos_images_after: never\n")
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("OSQUAL_CACHE_DIR", str(world.root / "cache"))
+    with pytest.raises(SystemExit) as ended:
+        main(["ci", "verdicts", "--changed-since", base])
+    assert ended.value.code == 0
+    assert f"by its run   {LEAF}" in capsys.readouterr().out

@@ -168,7 +168,8 @@ def verdicts(*, since: str, markdown: Path | None, as_json: bool, start: Path) -
         print_json([vars(item) for item in found])
     else:
         for item in found:
-            click.echo(f"{item.verdict or 'no verdict':<13}{item.configuration}")
+            standing = item.verdict or ("by its run" if item.by_run else "no verdict")
+            click.echo(f"{standing:<13}{item.configuration}")
             click.echo(f"             {'; '.join(item.reasons)}")
         click.echo(f"{len(found)} configurations are concerned.", err=True)
     verdict = verdict_of_all(found)

@@ -15,6 +15,8 @@ class Concerned:
     configuration: str
     verdict: str
     reasons: tuple[str, ...]
+    by_run: bool = False
+    """It publishes never, so that only the run itself can tell."""
 
 
 def concerned_by(catalogue: Catalogue, plan: Plan) -> list[Concerned]:
@@ -23,6 +25,16 @@ def concerned_by(catalogue: Catalogue, plan: Plan) -> list[Concerned]:
     for step in plan.steps:
         if step.action is Action.SKIP and step.recipe is None:
             continue  # nothing that it uses was changed
+        if not step.builds:
+            found.append(
+                Concerned(
+                    configuration=step.configuration.path,
+                    verdict="",
+                    reasons=("it publishes nothing: its run tells",),
+                    by_run=True,
+                )
+            )
+            continue
         verdict = ""
         if step.action is Action.SKIP:
             verdict = verdict_of(
@@ -36,7 +48,7 @@ def concerned_by(catalogue: Catalogue, plan: Plan) -> list[Concerned]:
 
 def verdict_of_all(found: Sequence[Concerned]) -> str:
     """Rejected when any is, qualified when all are, else inconclusive."""
-    verdicts = {item.verdict for item in found}
+    verdicts = {item.verdict for item in found if not item.by_run}
     if "rejected" in verdicts:
         return "rejected"
     return "qualified" if verdicts <= {"qualified"} else "inconclusive"
