@@ -7,6 +7,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,8 @@ resource "aws_security_group" "it" {
 
 def boundaries(world: World, trace: Path) -> list[str]:
     """Those to try, from a run that nothing disturbs."""
-    world.run(**{TRACE: str(trace)})
+    tracing: dict[str, Any] = {TRACE: str(trace)}
+    world.run(**tracing)
     world.forget_published()
     found = number_boundaries(trace.read_text())
     wanted = os.environ.get("OSQUAL_FAULTS", "4")
