@@ -9,6 +9,7 @@ from typing import Any
 from osqual.builders.base import BuildRequest
 from osqual.cancellation import Cancellation
 from osqual.errors import CleanupIncomplete, InfrastructureError
+from osqual.events import EventKind
 from osqual.model import (
     Cluster,
     Image,
@@ -18,6 +19,7 @@ from osqual.model import (
     SuiteResult,
     TestResult,
 )
+from osqual.mutes.pattern import matches_test
 from osqual.parts import Parts
 from osqual.platforms.base import ProvisionRequest
 from osqual.process import Completed
@@ -45,6 +47,7 @@ class FakeBuilder:
     refusal: Exception | None = None
     takes: Room = field(default_factory=Room)
     release_failure: Exception | None = None
+    image_id: str = IMAGE_ID
     built: list[BuildRequest] = field(default_factory=list)
     released: list[Image] = field(default_factory=list)
 
@@ -67,10 +70,10 @@ class FakeBuilder:
             "builder_type": "qemu",
             "build_time": 1,
             "files": None,
-            "artifact_id": f"local:{IMAGE_ID}",
+            "artifact_id": f"local:{self.image_id}",
             "packer_run_uuid": f"uuid-{len(self.built)}",
         }
-        return Image(ids={"local": IMAGE_ID}, build_record=record)
+        return Image(ids={"local": self.image_id}, build_record=record)
 
     def release(self, template: PackerTemplate, image: Image, scope: RunScope) -> None:
         self.released.append(image)
@@ -90,6 +93,8 @@ class FakePlatform:
     takes: Room = field(default_factory=Room)
     unwritable: bool = False
     """Nothing can be copied to its machines."""
+    consoles: Path | None = None
+    """Where its machines' consoles are, by name."""
 
     def validate(self, request: ProvisionRequest, scope: RunScope) -> None:
         pass
@@ -114,6 +119,7 @@ class FakePlatform:
                     ssh_user=request.ssh_user,
                     private_address=f"10.0.0.{number + 1}",
                     public_address="127.0.0.1",
+                    console=None if self.consoles is None else self.consoles / name,
                 )
             )
         if self.on_provision is not None:
@@ -153,6 +159,10 @@ class FakeSuites:
     dying: set[str] = field(default_factory=set)
     """Suites that do not come to their end."""
     test_id: str = "test_it"
+    tests: dict[str, tuple[Outcome, str]] = field(default_factory=dict)
+    """Tests of the integration suite, each with its outcome and message."""
+    good_again: dict[str, int] = field(default_factory=dict)
+    """Failing tests, and in which attempt they pass."""
     ran: list[SuiteRequest] = field(default_factory=list)
 
     def run(self, request: SuiteRequest, scope: RunScope) -> SuiteResult:
@@ -160,8 +170,32 @@ class FakeSuites:
         name = request.suite.name
         outcome = Outcome.FAIL if name in self.failing else self.outcome
         result = TestResult(suite=name, test_id=self.test_id, outcome=outcome)
-        problem = "it died" if name in self.dying else ""
+        problem = "it died" if f"{name}{request.part}" in self.dying else ""
+        if name == "integration" and self.tests:
+            return self._choose(request, problem, scope)
         return SuiteResult(suite=name, results=(result,), problem=problem)
+
+    def _choose(self, request: SuiteRequest, problem: str, scope: RunScope) -> SuiteResult:
+        """As a kind does that can leave tests out."""
+        name, selection = request.suite.name, request.selection
+        muted = [t for t in self.tests if any(matches_test(p, t) for p in selection.leave_out)]
+        run = selection.only or [test for test in self.tests if test not in muted]
+        attempt = int(request.part.removeprefix("rerun-") if "rerun" in request.part else 0) + 1
+        results = [
+            TestResult(
+                suite=name,
+                test_id=test,
+                outcome=Outcome.PASS if self.good_again.get(test, 99) <= attempt else outcome,
+                message=message,
+            )
+            for test, (outcome, message) in self.tests.items()
+            if test in (request.shard.take(list(run)) if request.shard else run)
+        ]
+        for result in results:
+            outcome = result.outcome.value
+            scope.emit(EventKind.TEST, suite=name, test_id=result.test_id, outcome=outcome)
+        left_out = () if selection.only else tuple(muted)
+        return SuiteResult(suite=name, results=tuple(results), problem=problem, left_out=left_out)
 
 
 @dataclass
@@ -180,6 +214,11 @@ class FakeMachine:
 
     def run(self, argv: Sequence[str], **_: Any) -> Completed:
         return Completed(argv=tuple(argv), exit_status=0, stdout="6.1.0\nDebian 12\n", stderr="")
+
+    def get(self, remote: str, local: Path, *, sudo: bool = False) -> None:
+        if " " in remote:
+            raise InfrastructureError(f"no {remote}")
+        local.write_text(remote)
 
     def close(self) -> None:
         pass

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,8 @@ from osqual.model import (
     PublishPoint,
     SuiteResult,
 )
+from osqual.mutes.applying import MutesOfRun
+from osqual.mutes.mute import Mute
 from osqual.parts import Parts
 from osqual.platforms.base import Platform
 from osqual.products import Product
@@ -37,8 +40,21 @@ class RunOptions:
     builder: str | None = None
     publish: str = "worktree"
     cold: bool = False
+    image_of: str | None = None
+    """An earlier run, whose image is used."""
+    only: tuple[tuple[str, str], ...] = ()
+    """Tests, each by suite and id: these and no other."""
+    reuse: bool = False
+    """Take over the verdict of an earlier run when nothing that it rests on has changed."""
+    audit: float = 0.0
+    """The share of such runs that are done all the same."""
     max_cost_usd: float | None = None
     """What one run may cost by estimate; None does not look."""
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether a person chose single tests; such a run is no qualification."""
+        return bool(self.keywords or self.only)
 
     def document(self) -> dict[str, Any]:
         """The options as JSON, for the store."""
@@ -48,6 +64,10 @@ class RunOptions:
             "builder": self.builder,
             "publish": self.publish,
             "cold": self.cold,
+            "image_of": self.image_of,
+            "only": [list(test) for test in self.only],
+            "reuse": self.reuse,
+            "audit": self.audit,
             "max_cost_usd": self.max_cost_usd,
         }
 
@@ -60,6 +80,10 @@ class RunOptions:
             builder=document["builder"],
             publish=document["publish"],
             cold=document["cold"],
+            image_of=document.get("image_of"),
+            only=tuple((suite, test) for suite, test in document.get("only", ())),
+            reuse=document.get("reuse", False),
+            audit=document.get("audit", 0.0),
             max_cost_usd=document.get("max_cost_usd"),
         )
 
@@ -74,6 +98,20 @@ class Note:
     message: str = ""
     skipped: bool = False
     found: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reuse:
+    """An earlier run that came to a verdict on the same; `audited` when it is tried again."""
+
+    run_id: str
+    ended_at: float
+    judgement: Judgement
+    audited: bool = False
+
+    def __str__(self) -> str:
+        when = datetime.fromtimestamp(self.ended_at, UTC).strftime("%Y-%m-%d")
+        return f"{self.run_id} of {when}"
 
 
 @dataclass
@@ -109,6 +147,10 @@ class RunContext:
     environ: Mapping[str, str]
     started_at: float = field(default_factory=time.time)
     inputs: ConfigurationInputs | None = None
+    inputs_mutes: tuple[Mute, ...] | None = None
+    """What is muted for the configuration, whatever its image."""
+    mutes: MutesOfRun = field(default_factory=MutesOfRun)
+    """What is muted in this run."""
     builder: Builder | None = None
     platform: Platform | None = None
     product: Product | None = None
@@ -122,11 +164,23 @@ class RunContext:
     step_seconds: dict[str, float] = field(default_factory=dict)
     ended_well: set[str] = field(default_factory=set)
     judgement: Judgement | None = None
+    reuse: Reuse | None = None
+    """The earlier run of the same qualification, when there is one to be looked at."""
     published: list[Path] = field(default_factory=list)
     released: bool = False
     """The images were let go: their publish gate has passed."""
     kept: bool = False
     interrupted: bool = False
+
+    @property
+    def takes_over(self) -> Reuse | None:
+        """The run whose verdict is taken over: then there is no cluster and no test."""
+        return None if self.reuse is None or self.reuse.audited else self.reuse
+
+    @property
+    def today(self) -> date:
+        """The day of the run: the one on which it began, also when it is resumed later."""
+        return datetime.fromtimestamp(self.started_at, UTC).date()
 
     @property
     def publish_point(self) -> PublishPoint:
@@ -140,7 +194,7 @@ class RunContext:
             self.inputs is not None
             and self.options.publish != "none"
             and self.publish_point is not PublishPoint.NEVER
-            and not self.options.keywords
+            and not self.options.narrowed
         )
 
 

@@ -1,10 +1,12 @@
 """The nouns of qualification, as frozen values. No I/O, no behaviour beyond derivation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Role(StrEnum):
@@ -178,6 +180,26 @@ class Cluster:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Requirements:
+    """What a suite needs, so that running it can mean something. Empty and zero: anything."""
+
+    platforms: tuple[str, ...] = ()
+    nodes: Mapping[Role, int] = field(default_factory=dict)
+    memory_mb: int = 0
+    """Of each node."""
+    architectures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artefact:
+    """Files of nodes that are fetched when a suite has ended; `nodes` as in an installation."""
+
+    path: str
+    """Absolute, and may be a glob."""
+    nodes: str = "all"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Suite:
     """One suite of a product definition.
 
@@ -192,6 +214,13 @@ class Suite:
     arguments: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float = 3600.0
+    reruns: int = 0
+    """How often a test that failed is run again, on its own."""
+    shards: int = 1
+    """In how many parts its tests are run at the same time."""
+    requires: Requirements = Requirements()
+    artefacts: tuple[Artefact, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,11 +233,27 @@ class Selection:
 
     arguments: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+    """Patterns of tests that are muted: not to be run, where the kind can leave tests out."""
+    only: tuple[str, ...] = ()
+    """Ids: just these tests and no other, muted or not."""
 
     @property
     def partial(self) -> bool:
         """Whether a person narrowed this run; such a run is never published."""
         return bool(self.keywords)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """One of several equal parts of a suite, counted from 1."""
+
+    number: int
+    of: int
+
+    def take(self, tests: Sequence[T]) -> list[T]:
+        """The tests of this part."""
+        return list(tests[self.number - 1 :: self.of])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +268,15 @@ class TestResult:
     duration_s: float = 0.0
     message: str = ""
     details: str = ""
+    signature: str = ""
+    """Of a failure: the same for the same failure in another run."""
+    attempts: int = 1
+    failures: int = 0
+    """How many of the attempts failed."""
+    mute: str = ""
+    """The mute, by its digest, that keeps it from counting."""
+    shadow: Outcome | None = None
+    """What a muted test gave; None when it was not run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,6 +295,12 @@ class SuiteResult:
     skipped: str = ""
     """Why the suite was not run on purpose (`run_framework_tests: false`); empty when it ran."""
     artefacts: tuple[Path, ...] = field(default=())
+    left_out: tuple[str, ...] = ()
+    """Ids of the tests that were not run because they are muted."""
+    only_against: bool = False
+    """Whether its results can speak against a run and never for it: the checks of the nodes."""
+    remarks: tuple[str, ...] = ()
+    """Sentences that decide nothing and that a reader of the verdict has to know."""
 
 
 @dataclass(frozen=True, kw_only=True)

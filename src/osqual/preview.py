@@ -17,6 +17,8 @@ from osqual.scope import RunScope
 from osqual.store.database import open_engine
 from osqual.store.store import Store
 from osqual.suites.command_suite import NO_NAMES
+from osqual.testing.requirements import unmet
+from osqual.testing.suites import selection_for, switched_off
 from osqual.workflow import Engine, context_for
 
 RUN_ID = "dry-run"
@@ -34,6 +36,7 @@ class Preview:
     nodes: tuple[str, ...]
     product: str
     suites: tuple[str, ...]
+    mutes: tuple[str, ...]
     publish: str
 
     def document(self) -> dict[str, Any]:
@@ -47,6 +50,7 @@ class Preview:
             "nodes": list(self.nodes),
             "product": self.product,
             "suites": list(self.suites),
+            "mutes": list(self.mutes),
             "publish": self.publish,
         }
 
@@ -60,6 +64,7 @@ class Preview:
             ("provision", ", ".join(self.nodes)),
             ("install", self.product),
             *(("test", suite) for suite in self.suites),
+            *(("muted", mute) for mute in self.mutes),
             ("publish", self.publish),
             ("destroy", "everything that was started"),
         ]
@@ -118,6 +123,7 @@ def _preview_of(context: RunContext, warnings: tuple[str, ...]) -> Preview:
         nodes=tuple(name for name, _ in inputs.topology.names()),
         product=context.configuration.dimensions["product"],
         suites=tuple(_suites(context)),
+        mutes=tuple(_mutes(context)),
         publish=_publish(context),
     )
 
@@ -135,21 +141,31 @@ def _image(context: RunContext) -> str:
 def _suites(context: RunContext) -> list[str]:
     lines = []
     for suite in need(context.product).suites:
-        selection = steps.selection_for(suite, context)
+        selection = selection_for(suite, context)
         chosen = [*selection.arguments, *(f"-k {word}" for word in selection.keywords)]
-        why_not = steps.switched_off(suite, context)
-        if selection.keywords and suite.kind == "command":
+        why_not = switched_off(suite, context) or unmet(suite, context)
+        if selection.keywords and suite.kind.startswith("command"):
             why_not = why_not or NO_NAMES
         detail = f"not run: {why_not}" if why_not else " ".join(chosen) or "all tests"
         lines.append(f"{suite.name} ({suite.kind}): {detail}")
     return lines
 
 
+def _mutes(context: RunContext) -> list[str]:
+    """What is muted; whether a mute of single images holds is known when there is one."""
+    known = () if context.image is None else tuple(context.image.ids.values())
+    return [
+        f"{mute}{'' if mute.runs else ', not run'}{'' if holds else ', for some images only'}"
+        for mute in need(context.inputs_mutes)
+        if (holds := mute.applies_to_image(known)) or context.image is None
+    ]
+
+
 def _publish(context: RunContext) -> str:
     if not context.may_publish:
         if context.publish_point is PublishPoint.NEVER:
             return "nothing: publish_dcos_images_after is never"
-        return "nothing: " + ("-k" if context.options.keywords else "--publish none")
+        return "nothing: " + ("-k" if context.options.narrowed else "--publish none")
     names = context.scope.settings.files.published
     gate = publishing.PASSED_TO_PUBLISH[context.publish_point]
     where = {"commit": " as a commit", "push": " as a pushed commit"}.get(

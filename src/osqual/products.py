@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Protocol
@@ -16,47 +15,14 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from osqual.documents import load_yaml, read_document, yaml_line
-from osqual.errors import InvalidFile, Key, NotFound, Problem, Unusable
-from osqual.model import Cluster, Configuration, Node, Role, Suite
+from osqual.errors import InvalidFile, InvalidInput, Key, NotFound, Problem, Unusable
+from osqual.model import Cluster, Configuration, Role, Suite
+from osqual.node_set import NodeSet
 from osqual.spelling import did_you_mean, problems_of
+from osqual.suite_entry import RESERVED_PREFIX, SuiteEntry, check_name, check_variable
 
 FILE_NAME = "product.yaml"
 BUILT_IN_PRODUCTS = Path(__file__).parent / "built_in" / "products"
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
-_VALUE_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,79}")
-RESERVED_PREFIX = "OSQUAL_"
-# Values of these would change how the script itself is found, loaded or run.
-_RESERVED = frozenset({"PATH", "HOME", "IFS", "ENV", "BASH_ENV", "SHELL", "USER", "PWD"})
-
-
-class NodeSet(StrEnum):
-    """Which nodes a script runs on."""
-
-    ALL = "all"
-    FIRST_MASTER = "first_master"
-    MASTERS = "masters"
-    OTHER_MASTERS = "other_masters"
-    OTHERS = "others"
-    """Every node but the first master."""
-    AGENTS = "agents"
-    PRIVATE_AGENTS = "private_agents"
-    PUBLIC_AGENTS = "public_agents"
-
-    def of(self, cluster: Cluster) -> tuple[Node, ...]:
-        """The nodes of a cluster that this names, masters first."""
-        masters = cluster.by_role(Role.MASTER)
-        private = cluster.by_role(Role.PRIVATE_AGENT)
-        public = cluster.by_role(Role.PUBLIC_AGENT)
-        return {
-            NodeSet.ALL: (*masters, *private, *public),
-            NodeSet.FIRST_MASTER: masters[:1],
-            NodeSet.MASTERS: masters,
-            NodeSet.OTHER_MASTERS: masters[1:],
-            NodeSet.OTHERS: (*masters[1:], *private, *public),
-            NodeSet.AGENTS: (*private, *public),
-            NodeSet.PRIVATE_AGENTS: private,
-            NodeSet.PUBLIC_AGENTS: public,
-        }[self]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +116,27 @@ def with_environment(product: Product, extra: Mapping[str, str]) -> Product:
     return replace(product, environment={**product.environment, **extra}, suites=suites)
 
 
+def with_parameters(product: Product, chosen: Mapping[str, Mapping[str, Any]]) -> Product:
+    """The product with parameters of the settings (suite -> name -> value) over its own.
+
+    Raises InvalidInput for what the definition does not know.
+    """
+    known = {suite.name: suite.parameters for suite in product.suites}
+    for name, values in chosen.items():
+        unknown = sorted(values.keys() - known.get(name, {}).keys())
+        if name not in known or unknown:
+            what = f"suite {name!r}" + (f" with a parameter {unknown[0]!r}" if unknown else "")
+            raise InvalidInput(
+                f"suite_parameters: {product.name} has no {what}.",
+                resolution="declare it in the product definition, or correct osqual.yaml",
+            )
+    suites = tuple(
+        replace(suite, parameters={**suite.parameters, **chosen.get(suite.name, {})})
+        for suite in product.suites
+    )
+    return replace(product, suites=suites)
+
+
 def find_product(name: str, root: Path, settings: ProductFolders) -> Path | None:
     """The directory of a product's definition, unread; None when there is none."""
     found = _definitions(definition_folders(root, settings))
@@ -193,29 +180,14 @@ class _Step(_Section):
     @field_validator("name")
     @classmethod
     def _name(cls, value: str) -> str:
-        return _check_name(value)
+        return check_name(value)
 
     @field_validator("outputs", "secrets")
     @classmethod
     def _values(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         for value in values:
-            _check_variable(value)
+            check_variable(value)
         return values
-
-
-class _Suite(_Section):
-    name: str
-    stage: Literal["integration", "framework"]
-    kind: str
-    path: str
-    arguments: tuple[str, ...] = ()
-    environment: Mapping[str, str] = Field(default_factory=dict)
-    timeout: float = Field(default=3600, gt=0)
-
-    @field_validator("name")
-    @classmethod
-    def _name(cls, value: str) -> str:
-        return _check_name(value)
 
 
 class _Profile(_Section):
@@ -237,36 +209,19 @@ class _Definition(_Section):
         default_factory=dict
     )
     install: tuple[_Step, ...] = ()
-    suites: tuple[_Suite, ...] = Field(min_length=1)
+    suites: tuple[SuiteEntry, ...] = Field(min_length=1)
 
     @field_validator("environment")
     @classmethod
     def _environment(cls, values: Mapping[str, str]) -> Mapping[str, str]:
         for name in values:
-            _check_variable(name)
+            check_variable(name)
         return values
 
 
 def definition_schema() -> dict[str, Any]:
     """JSON Schema of product.yaml."""
     return _Definition.model_json_schema()
-
-
-def _check_name(value: str) -> str:
-    if not _NAME.fullmatch(value):
-        raise ValueError(
-            f"{value!r} is not a name: lower-case letters, digits, '-' and '_', a letter first"
-        )
-    return value
-
-
-def _check_variable(value: str) -> None:
-    if not _VALUE_NAME.fullmatch(value):
-        raise ValueError(
-            f"{value!r} is not a variable's name: capitals, digits and '_', a letter first"
-        )
-    if value.startswith(RESERVED_PREFIX) or value in _RESERVED:
-        raise ValueError(f"{value!r} is taken; choose another name")
 
 
 def _read_product(directory: Path) -> Product:
@@ -286,7 +241,7 @@ def _read_product(directory: Path) -> Product:
         description=definition.description.strip(),
         environment=definition.environment,
         install=tuple(_step(directory, step) for step in definition.install),
-        suites=tuple(_suite(directory, suite) for suite in definition.suites),
+        suites=tuple(suite.suite_in(directory) for suite in definition.suites),
         variables=definition.profile.variables,
         installer=definition.profile.installer,
         terraform=_module(definition.terraform),
@@ -309,18 +264,6 @@ def _step(directory: Path, step: _Step) -> InstallStep:
         poll_s=step.poll,
         outputs=step.outputs,
         secrets=step.secrets,
-    )
-
-
-def _suite(directory: Path, suite: _Suite) -> Suite:
-    return Suite(
-        name=suite.name,
-        stage=suite.stage,
-        kind=suite.kind,
-        path=directory / suite.path,
-        arguments=suite.arguments,
-        environment=suite.environment,
-        timeout_s=suite.timeout,
     )
 
 

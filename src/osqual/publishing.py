@@ -21,7 +21,9 @@ from osqual.ci.surroundings import ci_job
 from osqual.cluster_cost import read_cost
 from osqual.context import Note, RunContext, need
 from osqual.errors import InfrastructureError, OsqualError, PublishFailed, UsageError
-from osqual.model import Image, PublishPoint, Verdict
+from osqual.model import Image, PublishPoint, SuiteResult, Verdict
+from osqual.mutes.files import mute_document
+from osqual.mutes.mute import Mute
 from osqual.plan.surroundings import Surroundings
 from osqual.programs import FoundProgram
 from osqual.publish.deliver import Delivered, Delivery, patch_of
@@ -97,8 +99,8 @@ def warned(context: RunContext) -> Iterator[None]:
 def publish_files(context: RunContext) -> tuple[Note, Delivered]:
     """What there is to publish, brought to where the person asked for."""
     nothing = Delivered()
-    if context.options.keywords:
-        return Note(message="-k chose single tests: nothing is published", skipped=True), nothing
+    if context.options.narrowed:
+        return Note(message="single tests were chosen: nothing is published", skipped=True), nothing
     if context.options.publish == "none":
         return Note(message="--publish none", skipped=True), nothing
     if context.inputs is None:
@@ -193,7 +195,9 @@ def found_of(done: Delivered) -> dict[str, Any]:
 
 def digests(context: RunContext) -> dict[str, str]:
     """Every input of the run by name, as sha256."""
-    around = Surroundings(catalogue=context.catalogue, settings=context.scope.settings)
+    around = Surroundings(
+        catalogue=context.catalogue, settings=context.scope.settings, today=context.today
+    )
     return {**need(context.inputs).digests, **around.digests(context.configuration)}
 
 
@@ -210,6 +214,8 @@ def qualification(context: RunContext) -> Qualification:
         suites=context.suites,
         reports=report_digests(context.scope.directory),
         judgement=need(context.judgement),
+        reused="" if context.takes_over is None else context.takes_over.run_id,
+        mutes=[muted(mute, context.suites) for mute in context.mutes.mutes],
         tools=tool_versions(context.parts.inspect_programs()),
         nodes=context.node_facts,
         step_seconds=context.step_seconds,
@@ -250,6 +256,17 @@ def cost_of(context: RunContext) -> CostEntry | None:
     return CostEntry(
         usd=round(hourly.usd * hours, 2), hours=round(hours, 2), unknown=hourly.unknown
     )
+
+
+def muted(mute: Mute, suites: Iterable[SuiteResult]) -> dict[str, Any]:
+    """A mute as the record has it: what is written in it, and what its tests gave all the same."""
+    tests = {
+        f"{result.suite}: {result.test_id}": result.shadow.value if result.shadow else "not run"
+        for suite in suites
+        for result in suite.results
+        if result.mute == mute.digest
+    }
+    return {**mute_document(mute), "tests": tests}
 
 
 def retries_of(context: RunContext) -> dict[str, int]:

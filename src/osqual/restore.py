@@ -11,10 +11,12 @@ from osqual import steps
 from osqual.cluster_file import parse_cluster
 from osqual.context import RunContext, need
 from osqual.errors import ExitCode, InfrastructureError, Interrupted, InvalidInput, OsqualError
-from osqual.model import Image, Judgement, Outcome, SuiteResult, TestResult, Verdict
+from osqual.model import Judgement, Verdict
 from osqual.publishing import digests
+from osqual.reusing import reuse_of, take_over
 from osqual.store.store import RUNNING, Row
 from osqual.teardown import is_there, set_aside
+from osqual.testing.stored import stored_suites
 
 ANSWER_TIMEOUT_S = 60.0
 
@@ -30,7 +32,7 @@ def restore(context: RunContext) -> frozenset[str]:
     they were, its image is gone. What it has failed with before is in the context all the same.
     """
     rows = {row["name"]: row for row in context.store.steps(context.scope.run_id)}
-    context.suites = stored_suites(context)
+    context.suites = stored_suites(context.scope.run_id, context.store)
     failed = [name for name, row in rows.items() if row["status"] == "failed"]
     for name in failed:
         if name != "destroy":  # what could not be ended then is tried again
@@ -67,13 +69,7 @@ def restore_inputs(context: RunContext, found: Found) -> None:
 def restore_image(context: RunContext, found: Found) -> None:
     """The image that was built, or found."""
     if "ids" in found:
-        file = found["file"]
-        context.image = Image(
-            ids=found["ids"],
-            file=None if file is None else Path(file),
-            reused=found["reused"],
-            build_record=found["build_record"],
-        )
+        context.image = steps.image_from(found)
         if context.image.file is not None and not context.image.file.is_file():
             raise InfrastructureError(
                 f"The run {context.scope.run_id} cannot go on: its image is gone.",
@@ -84,6 +80,11 @@ def restore_image(context: RunContext, found: Found) -> None:
 
 def restore_nodes(context: RunContext, found: Found) -> None:
     """What is known of the nodes; whether they are still there is looked at later."""
+    if "reused" in found:
+        run = context.store.judged_run(found["reused"])
+        context.reuse = reuse_of(run, audited=False)
+        take_over(context.reuse, context)
+        return
     context.node_facts = [dict(node) for node in found["nodes"]]
     context.cluster = parse_cluster(found["cluster"])
 
@@ -138,40 +139,13 @@ def restore_failure(row: Row, context: RunContext) -> None:
     context.unfinished.append(found.get("unfinished") or row["message"])
 
 
-def stored_suites(context: RunContext) -> list[SuiteResult]:
-    """The suites that have ended, in the order in which they were recorded."""
-    run_id = context.scope.run_id
-    results: dict[str, list[TestResult]] = {}
-    for row in context.store.results(run_id):
-        result = TestResult(
-            suite=row["suite"],
-            test_id=row["test_id"],
-            outcome=Outcome(row["outcome"]),
-            duration_s=row["duration_s"],
-            message=row["message"],
-            details=row["details"],
-        )
-        results.setdefault(row["suite"], []).append(result)
-    return [
-        SuiteResult(
-            suite=row["name"],
-            results=tuple(results.get(row["name"], ())),
-            exit_status=row["exit_status"],
-            duration_s=row["duration_s"],
-            problem=row["problem"],
-            skipped=row["skipped"],
-        )
-        for row in context.store.suites(run_id)
-    ]
-
-
 def lost_cluster(context: RunContext, rows: Mapping[str, Row]) -> set[str]:
     """Steps to run again because the cluster they worked on is gone or not to be trusted.
 
     It is needed only while tests are to be run. What is left of it is ended here.
     """
     begun = any(rows[name]["status"] != "pending" for name in ON_CLUSTER if name in rows)
-    if context.failures or not begun or "test" in context.ended_well:
+    if context.takes_over or context.failures or not begun or "test" in context.ended_well:
         return set()
     reason = why_lost(context, rows)
     if not reason:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from osqual.conventions import DCOS_IMAGES, DCOS_IMAGES_LAYOUT, Conventions, FileNames
 from osqual.documents import load_yaml, read_document, yaml_line
 from osqual.errors import InvalidFile, InvalidInput, Problem
+from osqual.node_checks import DEFAULT_POLICY, Consequence
 from osqual.spelling import problems_of
 
 FILE_NAME = "osqual.yaml"
@@ -239,6 +240,38 @@ class Lint(_Section):
         )
 
 
+class AcceptBelow(_Section):
+    """Accept flaky tests that surely fail less often than this."""
+
+    accept_below: float = Field(gt=0, lt=1)
+    """A share of first attempts; compared with the upper end of the 95 % interval."""
+
+
+class Policy(_Section):
+    """What a verdict accepts."""
+
+    flaky: Literal["accept", "reject"] | AcceptBelow = "accept"
+    """Tests that pass only when they are repeated."""
+    checks: Mapping[str, Consequence] = Field(default_factory=dict, validate_default=True)
+    """What follows from what nodes' consoles and logs tell, by check; the others keep their own."""
+
+    @field_validator("checks")
+    @classmethod
+    def _known(cls, checks: Mapping[str, Consequence]) -> Mapping[str, Consequence]:
+        unknown = sorted(checks.keys() - DEFAULT_POLICY.keys())
+        if unknown:
+            known = ", ".join(DEFAULT_POLICY)
+            raise ValueError(f"{unknown[0]!r} is no check; there are {known}")
+        return {**DEFAULT_POLICY, **checks}
+
+    @property
+    def flake_limit(self) -> float:
+        """Up to which rate of failures a flaky test is accepted."""
+        if isinstance(self.flaky, AcceptBelow):
+            return self.flaky.accept_below
+        return 1.0 if self.flaky == "accept" else 0.0
+
+
 class Settings(_Section):
     """All settings. `sources` maps the dotted name of every value set somewhere to where."""
 
@@ -273,6 +306,11 @@ class Settings(_Section):
     attest: Attest = Attest()
     notify: tuple[Webhook, ...] = ()
     forge: ForgeSettings = ForgeSettings()
+    policy: Policy = Policy()
+    reuse_verdicts: bool = False
+    """Whether runs take over verdicts of earlier ones, as with `osqual run --reuse`."""
+    suite_parameters: Mapping[str, Mapping[str, Mapping[str, Any]]] = Field(default_factory=dict)
+    """Product -> suite -> parameters, over those of its definition."""
     sources: Mapping[str, str] = Field(default_factory=dict, exclude=True)
 
     @property

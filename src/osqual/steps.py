@@ -3,9 +3,10 @@
 A step reads and extends the run's context, and returns a note for the person who watches.
 """
 
-import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from osqual.announcing import check_forge, tell_begin
 from osqual.builders.base import Builder, BuildRequest
@@ -23,26 +24,28 @@ from osqual.machine import Machine
 from osqual.model import (
     Cluster,
     Image,
+    Judgement,
     KeepPolicy,
     PublishPoint,
-    Selection,
     Suite,
-    SuiteResult,
     Verdict,
 )
+from osqual.mutes.files import MutesFiles
 from osqual.parts import Parts
 from osqual.platforms.base import Platform, ProvisionRequest
-from osqual.products import load_product
+from osqual.products import load_product, with_parameters
 from osqual.publish.destination import check_destination
 from osqual.publish.repository import Repository
 from osqual.publishing import check_signing, digests
 from osqual.retry import retry
+from osqual.reusing import audited_judgement, find_reusable, reused_judgement, take_over
 from osqual.scope import RunScope
 from osqual.secrecy import hider
 from osqual.sockets import socket_directory
 from osqual.spelling import did_you_mean
-from osqual.suites.base import SuiteRequest
 from osqual.teardown import end_resources, set_aside
+from osqual.testing.repeating import flakiness_of
+from osqual.testing.suites import mutes_of_run, words_of
 from osqual.verdict import judge
 
 
@@ -75,11 +78,14 @@ def validate_inputs(context: RunContext) -> Note:
 def read_inputs(context: RunContext) -> None:
     """Read every input and choose the parts that they ask for; nothing outside is looked at."""
     inputs = context.inputs = load_inputs(context.catalogue, context.configuration)
+    files, today = MutesFiles(context.catalogue), context.today
+    context.inputs_mutes = files.in_force(context.configuration, today)
     dimensions = context.configuration.dimensions
     settings = context.scope.settings
-    context.product = load_product(
+    product = load_product(
         dimensions["product"], context.catalogue.root, settings, settings.product_environment
     )
+    context.product = with_parameters(product, settings.suite_parameters.get(product.name, {}))
     check_suite_kinds(context.product.suites, context.parts)
     context.builder = choose_builder(
         context.options.builder, inputs.template.builder_type, context.parts
@@ -94,7 +100,11 @@ def build_image(context: RunContext) -> Note:
     inputs = need(context.inputs)
     if context.image is not None:
         return Note(message="publishing is off: the published image is used", skipped=True)
-    image = context.image = need(context.builder).build(build_request(context), context.scope)
+    if context.options.image_of is not None:
+        image = image_of_run(context.options.image_of, context)
+    else:
+        image = need(context.builder).build(build_request(context), context.scope)
+    context.image = image
     context.store.note_image(context.scope.run_id, inputs.recipe.digest, image.ids)
     how = "found" if image.reused else "built"
     return Note(
@@ -108,8 +118,37 @@ def build_image(context: RunContext) -> Note:
     )
 
 
+def image_of_run(run_id: str, context: RunContext) -> Image:
+    """The image that an earlier run built. Raises InvalidInput when it has none (any more)."""
+    rows = {row["name"]: row for row in context.store.steps(run_id)}
+    found = rows["build"]["found"] if "build" in rows else None
+    image = image_from(found) if found and "ids" in found else None
+    if image is None or (image.file is not None and not image.file.is_file()):
+        what = "no image" if image is None else f"an image that is gone: {image.file}"
+        raise InvalidInput(
+            f"The run {run_id} has {what}.",
+            resolution=f"build it with `osqual run {context.configuration.path}`",
+        )
+    return replace(image, reused=True)
+
+
+def image_from(found: Mapping[str, Any]) -> Image:
+    """The image, from what the build step wrote down."""
+    return Image(
+        ids=found["ids"],
+        file=None if found["file"] is None else Path(found["file"]),
+        reused=found["reused"],
+        build_record=found["build_record"],
+    )
+
+
 def provision_cluster(context: RunContext) -> Note:
-    """Boot the cluster and reach every node."""
+    """Boot the cluster and reach every node, unless an earlier run's verdict can be reused."""
+    context.mutes = mutes_of_run(context)
+    context.reuse = find_reusable(context)
+    if (reuse := context.takes_over) is not None:
+        message = f"not needed: the verdict of the run {reuse} is reused"
+        return Note(message=message, skipped=True, found=take_over(reuse, context))
     platform, image = need(context.platform), need(context.image)
     cluster = retry(
         lambda: platform.provision(provision_request(context), image, context.scope),
@@ -152,6 +191,8 @@ def end_cluster(context: RunContext) -> None:
 
 def install_on_cluster(context: RunContext) -> Note:
     """Run the product's install scripts by role."""
+    if context.takes_over is not None:
+        return Note(message="not needed", skipped=True)
     inputs, cluster = need(context.inputs), need(context.cluster)
     if inputs.setup_script is not None:
         run_setup_script(
@@ -179,78 +220,24 @@ def install_on_cluster(context: RunContext) -> Note:
     )
 
 
-def run_suites(context: RunContext) -> Note:
-    """Run every suite that is not switched off; each one's results are stored as it ends.
-
-    Suites that have ended before, in a process that died later, are not run again.
-    """
-    known = {suite.suite for suite in context.suites}
-    for suite in need(context.product).suites:
-        if suite.name in known:
-            continue
-        result = run_suite(suite, context)
-        context.suites.append(result)
-        context.store.record_suite(context.scope.run_id, result)
-        context.scope.cancellation.check()
-    ran = [suite for suite in context.suites if not suite.skipped]
-    return Note(message=f"{sum(len(suite.results) for suite in ran)} tests in {len(ran)} suites")
-
-
-def run_suite(suite: Suite, context: RunContext) -> SuiteResult:
-    """One suite, or why it was not run."""
-    if reason := switched_off(suite, context):
-        return SuiteResult(suite=suite.name, skipped=reason)
-    request = SuiteRequest(
-        suite=suite,
-        configuration=context.configuration,
-        cluster=need(context.cluster),
-        selection=selection_for(suite, context),
-        directory=context.scope.directory / "suites" / suite.name,
+def judgement_of(context: RunContext) -> Judgement:
+    """The verdict: of this run's results, or of the run that is taken over."""
+    if context.takes_over is not None and not context.unfinished:
+        return reused_judgement(context.takes_over)
+    judgement = judge(
+        context.suites,
+        unfinished=context.unfinished,
+        partial=context.options.narrowed,
+        mutes=[str(mute) for mute in context.mutes.mutes],
+        flakiness=flakiness_of(context),
+        flake_limit=context.scope.settings.policy.flake_limit,
     )
-    request.directory.mkdir(parents=True, exist_ok=True)
-    context.scope.progress(f"the suite {suite.name} ({suite.kind}) begins")
-    limited = context.scope.limited(suite.timeout_s, f"the suite {suite.name}")
-    return context.parts.suite_kinds[suite.kind].run(request, limited)
-
-
-def switched_off(suite: Suite, context: RunContext) -> str:
-    """Why the configuration does not want this suite; empty when it does."""
-    config = need(context.inputs).publish_and_test
-    if suite.stage == "integration" and not config.run_integration_tests:
-        return "run_integration_tests is false"
-    if suite.stage == "framework" and not config.run_framework_tests:
-        return "run_framework_tests is false"
-    return ""
-
-
-def selection_for(suite: Suite, context: RunContext) -> Selection:
-    """`tests_to_run` names integration tests, as in dcos/dcos-images; -k narrows every suite."""
-    tests_to_run = words_of(need(context.inputs).publish_and_test.tests_to_run)
-    return Selection(
-        arguments=tests_to_run if suite.stage == "integration" else (),
-        keywords=context.options.keywords,
-    )
-
-
-def words_of(tests_to_run: Sequence[str]) -> tuple[str, ...]:
-    """Each item is split into words as a shell would, and no shell ever sees them."""
-    try:
-        return tuple(word for item in tests_to_run for word in shlex.split(item))
-    except ValueError as error:
-        raise InvalidInput(
-            "tests_to_run cannot be split into words.",
-            details=f"{error}: {', '.join(tests_to_run)}",
-            resolution="close every quote in the publish and test configuration",
-        ) from error
+    return judgement if context.reuse is None else audited_judgement(context.reuse, judgement)
 
 
 def judge_results(context: RunContext) -> Note:
     """From results to a verdict. Runs however far the run got."""
-    judgement = judge(
-        context.suites,
-        unfinished=context.unfinished,
-        partial=bool(context.options.keywords),
-    )
+    judgement = judgement_of(context)
     reasons = tuple(map(hider(context.environ), judgement.reasons))
     context.judgement = replace(judgement, reasons=reasons)
     return Note(

@@ -5,7 +5,9 @@ The rules, and why each is as it is, stand in `judge`.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
+from osqual.flakiness import Flakiness
 from osqual.model import Judgement, Outcome, SuiteResult, TestResult, Verdict
 
 NAMES_SHOWN = 5
@@ -18,11 +20,16 @@ def judge(
     *,
     unfinished: Sequence[str] = (),
     partial: bool = False,
+    mutes: Sequence[str] = (),
+    flakiness: Mapping[tuple[str, str], Flakiness] = MappingProxyType({}),
+    flake_limit: float = 1.0,
 ) -> Judgement:
     """The verdict over every suite of the product, the ones that were switched off included.
 
     `unfinished` are sentences about steps that did not end (a build that failed, a cluster that
-    was lost); `partial` says that a person narrowed the run (`-k`).
+    was lost); `partial` says that a person narrowed the run (`-k`); `mutes` are those in force, in
+    words; `flakiness` says of flaky tests, by suite and id, how often they fail, and `flake_limit`
+    up to which rate that is accepted.
 
     1. rejected: a test failed, or ended in an error, in a suite that can be believed. It wins over
        everything unfinished elsewhere: that other suite could not make the failure go away.
@@ -33,21 +40,31 @@ def judge(
     3. inconclusive: no suite ran, a suite ran in which nothing passed, or the run was narrowed.
        What did not run did not pass, also when the configuration switched it off.
     4. qualified: every suite that should run did, each with at least one test that passed. A test
-       that passed only when repeated (flaky) passed, and is named; a muted one counts for nothing.
+       that passed only when repeated (flaky) passed and is named, unless it may fail more often
+       than the limit: then it counts as failed. A muted one counts for nothing.
     """
     totals = Counter(result.outcome for suite in suites for result in suite.results)
     against = [
         result for suite in suites if not suite.problem for result in _with(suite, _COUNTS_AGAINST)
     ]
+    flakes = [
+        result
+        for suite in suites
+        if not suite.problem
+        for result in _with(suite, (Outcome.FLAKY,))
+        if _may_fail_more_than(flake_limit, flakiness.get((result.suite, result.test_id)))
+    ]
     open_points = [*unfinished, *(_problem(suite) for suite in suites if suite.problem)]
     missing = _missing(suites, partial)
-    if against:
-        verdict, decisive = Verdict.REJECTED, [_failed(against, _ran(suites))]
+    if against or flakes:
+        verdict, decisive = Verdict.REJECTED, []
+        decisive += [_failed(against, _ran(suites))] if against else []
+        decisive += [_flaky(flakes, flake_limit)] if flakes else []
     else:
         verdict, decisive = Verdict.INCONCLUSIVE, []
         if not open_points and not missing:
             verdict, decisive = Verdict.QUALIFIED, [_passed(suites)]
-    reasons = [*decisive, *open_points, *missing, *_remarks(suites)]
+    reasons = [*decisive, *open_points, *missing, *_remarks(suites, mutes, flakiness)]
     return Judgement(verdict=verdict, reasons=tuple(reasons), totals=_plain(totals))
 
 
@@ -67,9 +84,10 @@ def _ran(suites: Sequence[SuiteResult]) -> int:
 
 def _missing(suites: Sequence[SuiteResult], partial: bool) -> list[str]:
     """Why what ran is too little to qualify, though nothing of it failed."""
-    ran = [suite for suite in suites if not suite.skipped and not suite.problem]
+    tested = [suite for suite in suites if not suite.only_against]
+    ran = [suite for suite in tested if not suite.skipped and not suite.problem]
     reasons = []
-    if not any(not suite.skipped for suite in suites):
+    if not any(not suite.skipped for suite in tested):
         reasons.append("No test suite was run, so nothing shows that this works.")
     reasons += [
         f"In the suite '{suite.suite}' no test passed: "
@@ -83,7 +101,7 @@ def _missing(suites: Sequence[SuiteResult], partial: bool) -> list[str]:
     ]
     if partial:
         reasons.append(
-            "Only the tests chosen on the command line were run; a qualification needs all of them."
+            "Only tests that somebody chose were run; a qualification needs all of them."
         )
     return reasons
 
@@ -101,22 +119,44 @@ def _failed(failed: Sequence[TestResult], total: int) -> str:
 
 
 def _passed(suites: Sequence[SuiteResult]) -> str:
-    ran = [suite for suite in suites if not suite.skipped]
+    ran = [suite for suite in suites if not suite.skipped and not suite.only_against]
     passed = sum(len(_with(suite, _COUNTS_FOR)) for suite in ran)
     names = ", ".join(f"'{suite.suite}'" for suite in ran)
     tests = "1 test that counts" if passed == 1 else f"All {passed} tests that count"
     return f"{tests} passed in {'the suite' if len(ran) == 1 else 'the suites'} {names}."
 
 
-def _remarks(suites: Sequence[SuiteResult]) -> list[str]:
+def _may_fail_more_than(limit: float, known: Flakiness | None) -> bool:
+    """Never optimistic: a rate that is not yet known well enough is taken for too high."""
+    return limit < 1 and (known is None or known.interval[1] > limit)
+
+
+def _flaky(flakes: Sequence[TestResult], limit: float) -> str:
+    why = f"may fail more often than {limit:.1%}" if limit else "are not accepted"
+    return (
+        f"{_count(len(flakes), 'test')} passed only when repeated, which {why}: {_names(flakes)}."
+    )
+
+
+def _remarks(
+    suites: Sequence[SuiteResult],
+    mutes: Sequence[str],
+    flakiness: Mapping[tuple[str, str], Flakiness],
+) -> list[str]:
     """What does not decide, and what a reader of the verdict has to know all the same."""
     reasons = []
     flaky = [result for suite in suites for result in _with(suite, (Outcome.FLAKY,))]
     if flaky:
-        reasons.append(f"{_count(len(flaky), 'test')} passed only when repeated: {_names(flaky)}.")
-    muted = [result for suite in suites for result in _with(suite, (Outcome.MUTED,))]
-    if muted:
-        reasons.append(f"{_count(len(muted), 'test')} failed but did not count: {_names(muted)}.")
+        told = (f"{_names([r])}{_rate(flakiness.get((r.suite, r.test_id)))}" for r in flaky)
+        reasons.append(
+            f"{_count(len(flaky), 'test')} passed only when repeated: {'; '.join(told)}."
+        )
+    reasons += [remark for suite in suites for remark in suite.remarks]
+    reasons += _muted([result for suite in suites for result in _with(suite, (Outcome.MUTED,))])
+    if mutes:
+        reasons.append(
+            f"{_count(len(mutes), 'mute is', 'mutes are')} in force: {'; '.join(mutes)}."
+        )
     reasons += [
         f"The suite '{suite.suite}' was not run: {_sentence(suite.skipped)}"
         for suite in suites
@@ -125,14 +165,32 @@ def _remarks(suites: Sequence[SuiteResult]) -> list[str]:
     return reasons
 
 
+def _rate(known: Flakiness | None) -> str:
+    return f" ({known})" if known else ""
+
+
+def _muted(muted: Sequence[TestResult]) -> list[str]:
+    """What the tests gave that did not count."""
+    groups: Mapping[str, list[TestResult]] = {
+        "failed but did not count": [r for r in muted if r.shadow in _COUNTS_AGAINST],
+        "passed but did not count": [r for r in muted if r.shadow in _COUNTS_FOR],
+        "muted and gave no result": [r for r in muted if r.shadow in (None, Outcome.SKIP)],
+    }
+    return [
+        f"{_count(len(tests), 'test')} {what}: {_names(tests)}."
+        for what, tests in groups.items()
+        if tests
+    ]
+
+
 def _names(results: Sequence[TestResult]) -> str:
     shown = ", ".join(f"{result.suite}: {result.test_id}" for result in results[:NAMES_SHOWN])
     more = len(results) - NAMES_SHOWN
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def _count(number: int, noun: str, nouns: str = "") -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {nouns or f'{noun}s'}"
 
 
 def _sentence(text: str) -> str:

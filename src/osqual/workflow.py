@@ -34,6 +34,7 @@ from osqual.secrecy import event_cleaner
 from osqual.settings import Settings
 from osqual.store.limits import Claim
 from osqual.store.store import Row, Store
+from osqual.testing.suites import run_suites
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,7 @@ PIPELINE: tuple[Step, ...] = (
     Step(name="build", action=steps.build_image),
     Step(name="provision", action=steps.provision_cluster),
     Step(name="install", action=steps.install_on_cluster),
-    Step(name="test", action=steps.run_suites),
+    Step(name="test", action=run_suites),
     Step(name="judge", action=steps.judge_results, always=True),
     Step(name="publish", action=publish_results, always=True),
     Step(name="destroy", action=steps.destroy_cluster, always=True),

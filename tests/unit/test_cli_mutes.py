@@ -6,6 +6,11 @@ from typing import Any
 
 import pytest
 
+from osqual.model import Outcome, SuiteResult, TestResult
+from osqual.mutes.entries import parse_mutes
+from osqual.settings import load_settings
+from osqual.store.store import Store, open_store
+from tests.fixtures.shell import Shell
 from tests.unit.test_cli_lint import osqual
 from tests.unit.test_mutes import LEAF, OTHER, commit, config
 
@@ -102,3 +107,50 @@ def test_nothing_muted(tmp_path: Path, capsys: Any) -> None:
     (tmp_path / "osqual.yaml").write_text("")
     assert osqual("mutes", "-C", str(tmp_path)) == 0
     assert "Nothing is muted." in capsys.readouterr().err
+
+
+def test_lifting_proposes_a_patch_that_git_takes(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OSQUAL_STATE_DIR", str(tmp_path / "state"))
+    text = "# why\n- {test: test_a, ticket: OS-1}\n- {test: test_b, ticket: OS-2}\n"
+    (shell.root / "mutes.yaml").write_text(text)
+    shell.commit()
+    store = open_store(load_settings(shell.root))
+    muted = parse_mutes(text, "mutes.yaml", ["os"])
+    for number in range(2):
+        begin(store, f"run-{number}")
+        results = tuple(
+            TestResult(
+                suite="s",
+                test_id=f"t.py::{mute.test}",
+                outcome=Outcome.MUTED,
+                mute=mute.digest,
+                shadow=Outcome.PASS if mute.test == "test_a" or not number else Outcome.FAIL,
+            )
+            for mute in muted
+        )
+        store.record_suite(f"run-{number}", SuiteResult(suite="s", results=results))
+    assert shell.osqual("mutes", "--lift", "--passes", "3") == 0
+    assert (shell.out, "0 mutes can go" in shell.err) == ("", True)
+    assert shell.osqual("mutes", "--lift", "--passes", "2") == 0
+    assert "test_b (mutes.yaml:3, OS-2): still fails (s: t.py::test_b in a/b)" in shell.err
+    (tmp_path / "patch").write_text(shell.out)
+    shell.git("apply", str(tmp_path / "patch"))
+    assert (shell.root / "mutes.yaml").read_text() == "# why\n- {test: test_b, ticket: OS-2}\n"
+    assert shell.osqual("mutes", "--lift", "--passes", "2", "--json") == 0
+    (left,) = json.loads(shell.out)["mutes"]
+    assert (left["test"], left["can_go"]) == ("test_b", False)
+
+
+def begin(store: Store, run_id: str) -> None:
+    store.begin_run(
+        run_id,
+        configuration="a/b",
+        catalogue=Path("/c"),
+        directory=Path("/d"),
+        options={},
+        owner="o",
+        version="1",
+        step_names=["test"],
+    )

@@ -24,6 +24,8 @@ ELSEWHERE = (
     {
         "run",
         "runs",
+        "why",
+        "rerun",
         "publish",
         "verify",
         "keys",

@@ -14,7 +14,8 @@ from osqual.mutes.comments import read_remarks, ticket_in
 from osqual.mutes.entries import mutes_in_scope, parse_mutes
 from osqual.mutes.inventory import How, read_inventory
 from osqual.mutes.keywords import BadExpression, parse_keywords
-from osqual.mutes.mute import Mute, matches_test
+from osqual.mutes.mute import Mute
+from osqual.mutes.pattern import matches_test
 from osqual.mutes.to_run import read_tests_to_run
 from osqual.process import run
 

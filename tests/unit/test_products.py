@@ -7,7 +7,8 @@ import pytest
 
 from osqual.errors import InvalidInput, NotFound
 from osqual.model import Suite, Topology
-from osqual.products import InstallStep, NodeSet, load_product
+from osqual.node_set import NodeSet
+from osqual.products import InstallStep, load_product
 from osqual.suites.registry import check_suites
 from tests.scopes import make_cluster
 

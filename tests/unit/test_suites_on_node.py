@@ -24,6 +24,7 @@ from osqual.model import (
     Node,
     Outcome,
     Selection,
+    Shard,
     SshIdentity,
     Suite,
     SuiteResult,
@@ -32,7 +33,9 @@ from osqual.model import (
 from osqual.process import Completed, run
 from osqual.products import load_product
 from osqual.settings import Settings
-from osqual.suites.base import SuiteRequest
+from osqual.suites.base import SuiteKind, SuiteRequest
+from osqual.suites.command_on_node import CommandOnNode
+from osqual.suites.node_ids import leaving_out
 from osqual.suites.on_node import PytestOnNode
 from osqual.suites.verbose import results_in
 from tests.scopes import Surroundings, make_cluster
@@ -85,8 +88,16 @@ class Bench:
     wrapper: tuple[str, ...] = ()
     timeout_s: float = 240.0
     script: Path | None = None
+    kind: Callable[..., SuiteKind] = PytestOnNode
+    shard: Shard | None = None
 
-    def run(self, *arguments: str, keywords: tuple[str, ...] = ()) -> SuiteResult:
+    def run(
+        self,
+        *arguments: str,
+        keywords: tuple[str, ...] = (),
+        leave_out: tuple[str, ...] = (),
+        only: tuple[str, ...] = (),
+    ) -> SuiteResult:
         home = self.root / "home"
         home.mkdir(exist_ok=True)
 
@@ -106,12 +117,21 @@ class Bench:
             suite=suite,
             configuration=Configuration(root=self.root, path="a/b", dimensions={"os": "a"}),
             cluster=make_cluster(Topology()),
-            selection=Selection(arguments=arguments, keywords=keywords),
+            selection=Selection(
+                arguments=arguments, keywords=keywords, leave_out=leave_out, only=only
+            ),
             directory=self.root / "suite",
+            shard=self.shard,
         )
         scope = self.surroundings.scope.limited(self.timeout_s, "the suite")
-        kind = PytestOnNode(open_machine=open_machine, probe=lambda cluster, scope: "")
+        kind = self.kind(open_machine=open_machine, probe=lambda cluster, scope: "")
         return kind.run(request, scope)
+
+    def program(self, text: str) -> None:
+        """Have a program of any kind as the suite."""
+        self.kind = CommandOnNode
+        self.script = self.root / "program"
+        self.script.write_text(text)
 
     def write_script(self) -> Path:
         tests = self.root / "home" / ".osqual-suite-integration" / "tests"
@@ -144,6 +164,99 @@ def test_results_and_output_come_back_from_the_node(bench: Bench) -> None:
 def test_keywords_of_the_configuration_and_of_the_person_both_count(bench: Bench) -> None:
     result = bench.run("-k", "not test_hangs", keywords=("passes",))
     assert outcomes(result) == {"test_passes": Outcome.PASS}
+
+
+def test_muted_tests_are_deselected_by_their_ids(bench: Bench) -> None:
+    result = bench.run(leave_out=("test_hangs", "test_it.py::test_f*"))
+    assert result.problem == ""
+    assert [item.test_id for item in result.results] == ["tests/test_it.py::test_passes"]
+    assert result.left_out == ("tests/test_it.py::test_fails", "tests/test_it.py::test_hangs")
+
+
+def test_tests_on_the_node_can_be_run_on_their_own(bench: Bench) -> None:
+    bench.script = bench.write_script()
+    bench.script.write_text(bench.script.read_text().replace(" tests\n", "\n"))
+    wanted = "tests/test_it.py::test_passes"
+    result = bench.run("tests", "-k", "fails", only=(wanted,))
+    assert [(item.test_id, item.outcome) for item in result.results] == [(wanted, Outcome.PASS)]
+
+
+def test_tests_that_cannot_be_listed_run_among_the_others(bench: Bench) -> None:
+    bench.script = bench.write_script()
+    refuse = 'case " $* " in *--collect-only*) exit 4;; esac\nexec'
+    bench.script.write_text(bench.script.read_text().replace("exec", refuse))
+    result = bench.run("-k", "not test_hangs", leave_out=("test_fails",))
+    assert outcomes(result) == {"test_passes": Outcome.PASS, "test_fails": Outcome.FAIL}
+    assert "could not be listed" in bench.surroundings.said(EventKind.WARNING)[0].message
+
+
+def test_shards_share_the_tests_on_the_node(bench: Bench) -> None:
+    bench.script = bench.write_script()
+    bench.script.write_text(bench.script.read_text().replace(" tests\n", "\n"))
+    bench.shard = Shard(number=2, of=2)
+    result = bench.run("tests", "-k", "not hangs")
+    assert outcomes(result) == {"test_fails": Outcome.FAIL}
+
+
+def test_an_unknown_test_is_named_and_nothing_is_believed(bench: Bench) -> None:
+    result = bench.run("test_gone.py")
+    assert result.problem.startswith("pytest ended with exit status 4: ")
+    assert "test_gone.py" in result.problem
+
+
+REPORT = """echo '<testsuite><testcase name="t"/></testsuite>' > $OSQUAL_JUNIT"""
+PASSED, FAILED = {"integration": Outcome.PASS}, {"integration": Outcome.FAIL}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "problem"),
+    [
+        ("exit 0", PASSED, ""),
+        ("echo no >&2; exit 3", FAILED, ""),
+        ('[ "$COLOUR" = red ] && [ "$1" = fast ]', PASSED, ""),
+        (
+            "printf '1..2\\nok 1 - a\\nnot ok 2 - b\\n'; exit 1",
+            {"a": Outcome.PASS, "b": Outcome.FAIL},
+            "",
+        ),
+        ("printf '1..3\\nok 1 - a\\n'", {"a": Outcome.PASS}, "plans 3 tests and holds 1"),
+        (REPORT, {"t": Outcome.PASS}, ""),
+        (f"{REPORT}; exit 1", {"t": Outcome.PASS}, "its report has no failed test"),
+        ("kill -9 $$", {}, "signal 9"),
+    ],
+)
+def test_a_program_on_the_node(
+    bench: Bench, text: str, expected: dict[str, Outcome], problem: str
+) -> None:
+    bench.program(f"#!/bin/sh\n{text}\n")
+    result = bench.run("fast")
+    assert outcomes(result) == expected
+    assert problem in result.problem
+    assert bool(problem) is bool(result.problem)
+
+
+def test_a_binary_runs_on_the_node_as_it_is(bench: Bench) -> None:
+    bench.program("")
+    assert bench.script is not None
+    shutil.copyfile("/bin/true", bench.script)
+    assert outcomes(bench.run()) == {"integration": Outcome.PASS}
+
+
+def test_a_program_has_no_names_to_choose_by(bench: Bench) -> None:
+    bench.program("#!/bin/sh\n")
+    assert "no names" in bench.run(keywords=("x",)).skipped
+
+
+def test_leaving_out_takes_no_neighbour_along() -> None:
+    ids = ["t.py::test_vip", "t.py::test_vip_ipv6", "t.py::test_dns[a]", "t.py::test_dns[b]"]
+    words = ["-k", "not x", "t.py", "-m", "slow", "-x"]
+    assert leaving_out(["t.py::test_dns[a]"], ids, words) == [
+        *words,
+        "--deselect=t.py::test_dns[a]",
+    ]
+    assert leaving_out(ids[:1], ids, words) == [
+        "-k", "not x", "-m", "slow", "-x", *ids[1:],
+    ]  # fmt: skip
 
 
 def test_arguments_are_never_read_by_a_shell(bench: Bench) -> None:

@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 from osqual.events import EventKind
-from osqual.model import Cluster, Configuration, Outcome, Selection, Suite, SuiteResult, Topology
+from osqual.model import (
+    Cluster,
+    Configuration,
+    Outcome,
+    Selection,
+    Shard,
+    Suite,
+    SuiteResult,
+    Topology,
+)
 from osqual.running import process_start
 from osqual.scope import RunScope
 from osqual.sockets import remove_socket_directory
@@ -61,6 +70,9 @@ class Bench:
         path: Path | None = None,
         limit_s: float = 120,
         own: tuple[str, ...] = (),
+        leave_out: tuple[str, ...] = (),
+        only: tuple[str, ...] = (),
+        shard: Shard | None = None,
     ) -> SuiteResult:
         suite = Suite(
             name="integration",
@@ -69,6 +81,7 @@ class Bench:
             path=path or self.home,
             arguments=own,
             environment={"FLAVOUR": "sweet"},
+            parameters={"size": 3},
         )
         request = SuiteRequest(
             suite=suite,
@@ -76,8 +89,11 @@ class Bench:
                 root=self.home, path="debian/12", dimensions={"os": "debian"}
             ),
             cluster=self.cluster,
-            selection=Selection(arguments=arguments, keywords=keywords),
+            selection=Selection(
+                arguments=arguments, keywords=keywords, leave_out=leave_out, only=only
+            ),
             directory=self.around.directory / "suites" / "integration",
+            shard=shard,
         )
         scope = self.around.scope.limited(limit_s, "the suite")
         return PytestSuite(probe=self.probe).run(request, scope)
@@ -180,6 +196,51 @@ def test_keywords_choose_by_substring_and_add_to_the_arguments(bench: Bench) -> 
     bench.write(ALL_OUTCOMES)
     result = bench.run("-k", "not xfail", keywords=("PASS", "test_xfail", "a b]"))
     assert set(outcomes(result)) == {"test_pass", "test_parameters[a b]"}
+
+
+def test_muted_tests_are_left_out_by_their_whole_names(bench: Bench) -> None:
+    bench.write(ALL_OUTCOMES + "def test_fail_otherwise(): pass\n")
+    result = bench.run(leave_out=("test_it.py::test_fail", "test_parameters[c]", "test_err*"))
+    assert result.problem == ""
+    assert set(outcomes(result)) == {
+        "test_pass", "test_skip", "test_xfail", "test_parameters[a b]", "test_fail_otherwise",
+    }  # fmt: skip
+    assert [test.partition("::")[2] for test in result.left_out] == [
+        "test_fail", "test_error", "test_parameters[c]",
+    ]  # fmt: skip
+
+
+def test_a_suite_with_nothing_but_muted_tests_has_no_problem(bench: Bench) -> None:
+    bench.write("def test_it(): pass\n")
+    result = bench.run(leave_out=("test_it",))
+    assert (result.problem, result.skipped, result.results) == ("", "", ())
+    assert result.left_out == ("test_it.py::test_it",)
+
+
+def test_tests_can_be_run_on_their_own(bench: Bench) -> None:
+    bench.write(ALL_OUTCOMES)
+    wanted = ("test_it.py::test_fail", "test_it.py::test_parameters[a b]")
+    result = bench.run("-k", "not skip", only=wanted, leave_out=("test_fail",))
+    assert outcomes(result) == {"test_fail": "fail", "test_parameters[a b]": "pass"}
+    assert (result.problem, result.left_out) == ("", ())
+
+
+def test_shards_share_the_tests(bench: Bench) -> None:
+    bench.write("def test_a(): pass\ndef test_b(): pass\ndef test_c(parameters): "
+                "assert parameters == {'size': 3}\n")  # fmt: skip
+    assert set(outcomes(bench.run(shard=Shard(number=1, of=2)))) == {"test_a", "test_c"}
+
+
+def test_a_shard_without_tests_has_no_problem(bench: Bench) -> None:
+    bench.write("def test_a(): pass\n")
+    result = bench.run(shard=Shard(number=2, of=2))
+    assert (result.problem, result.skipped, result.results) == ("", "", ())
+
+
+def test_a_test_that_is_gone_cannot_be_run_on_its_own(bench: Bench) -> None:
+    bench.write("def test_it(): pass\n")
+    result = bench.run(only=("test_it.py::test_it", "test_it.py::test_gone"))
+    assert result.problem == "it has no such test: test_it.py::test_gone"
 
 
 def test_a_suite_in_which_no_name_fits_was_not_run(bench: Bench) -> None:

@@ -10,7 +10,7 @@ from osqual.catalogue.catalogue import SETTINGS_FILE, Catalogue, conventions_of
 from osqual.catalogue.files import parse_packer_template, read
 from osqual.catalogue.git import Blob, GitTree
 from osqual.catalogue.tree import upwards
-from osqual.catalogue.usage import lookups
+from osqual.catalogue.usage import everywhere, lookups
 from osqual.errors import InvalidInput
 from osqual.recipe import files_of
 from osqual.settings import load_settings
@@ -58,6 +58,8 @@ class _Export:
         known = [name for name in names.all if name not in names.published]
         chosen = {path: self._nearest(path, known) for path in paths}
         self.export({file for found in chosen.values() for file in found})
+        mutes = {place for path in paths for place in everywhere(path, names.mutes)}
+        self.export(mutes & self.files.keys())
         referenced = {
             file
             for path, found in chosen.items()

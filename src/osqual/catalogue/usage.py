@@ -79,11 +79,17 @@ def watched_paths(catalogue: Catalogue, configuration: Configuration) -> frozens
     names = {file.name for file in used_files(catalogue, configuration)}
     names |= {catalogue.conventions.files.profile, catalogue.conventions.files.old_profile}
     root = catalogue.root
-    return frozenset(
+    nearest = frozenset(
         place
         for name in names
         for place in lookups(configuration.path, name, lambda path: (root / path).exists())
     )
+    return nearest | set(everywhere(configuration.path, catalogue.conventions.files.mutes))
+
+
+def everywhere(path: str, name: str) -> Iterator[str]:
+    """The places of a file that counts wherever it stands from the root down."""
+    return (f"{directory}/{name}".lstrip("/") for directory in upwards(path))
 
 
 def reached(watched: Collection[str], changed: Collection[str]) -> list[str]:

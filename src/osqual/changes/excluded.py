@@ -9,7 +9,7 @@ from osqual.changes import yaml_text
 from osqual.mutes.comments import NOTHING, Remark
 from osqual.mutes.inventory import ConfigText
 from osqual.mutes.keywords import Keywords
-from osqual.mutes.mute import matches_test
+from osqual.mutes.pattern import matches_test
 from osqual.mutes.to_run import read_tests_to_run
 
 _COMMENT = re.compile(r"[ \t]*#")

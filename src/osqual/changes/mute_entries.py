@@ -14,7 +14,8 @@ from osqual.documents import load_yaml
 from osqual.errors import InvalidFile, NotFound, UsageError
 from osqual.model import Configuration
 from osqual.mutes.entries import parse_mutes
-from osqual.mutes.mute import Mute, matches_test
+from osqual.mutes.mute import Mute
+from osqual.mutes.pattern import matches_test
 
 Scope = Mapping[str, Sequence[str]]
 
@@ -34,6 +35,7 @@ class Entry:
     owner: str = ""
     until: date | None = None
     run: str = ""
+    signature: Sequence[str] = ()
 
     def document(self) -> dict[str, Any]:
         """The entry as it stands in the file."""
@@ -49,6 +51,7 @@ class Entry:
             "owner": self.owner,
             "until": self.until,
             "run": self.run,
+            "signature": list(self.signature),
         }
         return {name: value for name, value in whole.items() if value}
 
@@ -202,6 +205,14 @@ def plan_unmute(
             "`-k` leaves out becomes entries with `osqual import-mutes`",
         )
     return Unmuted(removed=tuple(removed), also=tuple(also))
+
+
+def plan_removal(catalogue: Catalogue, draft: Draft, mutes: Sequence[Mute]) -> None:
+    """Plan that just these entries go."""
+    for place in dict.fromkeys(mute.source for mute in mutes):
+        lines = {mute.line for mute in mutes if mute.source == place}
+        known = read_mutes(catalogue, draft, place)
+        _remove(draft, place, [i for i, mute in enumerate(known) if mute.line in lines])
 
 
 def _has_scope(mute: Mute, scope: Scope) -> bool:

@@ -16,6 +16,8 @@ from osqual.errors import ExitCode, OsqualError
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("Qualify", "run:run", "Qualify configurations: build, boot, install, test, publish."),
     "runs": ("Qualify", "runs:runs", "List runs and their verdicts."),
+    "why": ("Qualify", "why:why", "Why tests failed: since when, where else, what changed."),
+    "rerun": ("Qualify", "rerun:rerun", "Once more on the image of an earlier run."),
     "logs": ("Qualify", "logs:logs", "Show what a run did, its output and its consoles."),
     "publish": ("Qualify", "publish:publish", "Publish what a run found, again or later."),
     "ssh": ("Qualify", "ssh:ssh", "Open a shell on a node of a run that was kept."),

@@ -76,6 +76,14 @@ def parse_until(ctx: click.Context, param: click.Parameter, value: datetime | No
 @click.option("--reason", default="", help="Why.")
 @click.option("--owner", default="", help="Who looks after it.")
 @click.option("--do-not-run", is_flag=True, help="Do not even run it: it hangs or breaks the rest.")
+@click.option(
+    "--signature",
+    "signatures",
+    multiple=True,
+    metavar="SIGNATURE|any",
+    help="Only this failure, as `osqual why` names it, or any; repeatable. Without it: the first "
+    "failure that the mute meets in a configuration.",
+)
 @change_options
 @catalogue_option
 def mute(
@@ -87,6 +95,7 @@ def mute(
     reason: str,
     owner: str,
     do_not_run: bool,
+    signatures: tuple[str, ...],
     directory: str | None,
     writing: Writing,
     start: Path,
@@ -113,6 +122,7 @@ def mute(
             owner=owner.strip(),
             until=until,
             run="never" if do_not_run else "",
+            signature=signatures,
         )
         muted = plan_mute(catalogue, draft, at, entry, today)
         paths = [item.path for item in muted.configurations]

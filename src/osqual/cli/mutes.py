@@ -23,6 +23,7 @@ Examples:
   osqual mutes --no-ticket --os rhel
   osqual mutes --test 'test_vip*' --json
   osqual mutes --expired
+  osqual mutes --lift | git apply
 
 Entries of mutes.yaml, tests that `-k 'not …'` leaves out, and the files that a
 hand-picked list in tests_to_run leaves out. -k hides every test whose name
@@ -42,6 +43,18 @@ so. Reasons and tickets of -k and of lists come from the comments above them.
     multiple=True,
     help="Only what mutes this test or file, or a glob of names; also by a part of the name.",
 )
+@click.option(
+    "--lift",
+    is_flag=True,
+    help="Propose as a patch that the mutes go whose tests pass; nothing is written.",
+)
+@click.option(
+    "--passes",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="With --lift: how often in a row a muted test has to pass, wherever it runs.",
+)
 @json_option
 @catalogue_option
 def mutes(
@@ -50,6 +63,8 @@ def mutes(
     expired: bool,
     no_ticket: bool,
     tests: tuple[str, ...],
+    lift: bool,
+    passes: int,
     as_json: bool,
     start: Path,
     **dimensions: Any,
@@ -59,6 +74,11 @@ def mutes(
     from osqual.mutes.inventory import read_inventory
 
     catalogue = open_catalogue(start)
+    if lift:
+        from osqual.cli.lifting import propose
+
+        propose(catalogue, passes, datetime.now(UTC).date(), as_json=as_json)
+        return
     filters = filters_of(catalogue, dimensions)
     chosen = [item for item in catalogue.select(paths) if filters.matches(item.dimensions)]
     inventory = read_inventory(catalogue, chosen)
@@ -86,7 +106,7 @@ def _concerns(item: "MutedTest", name: str) -> bool:
     """Whether a mute hides a test or file of this name (or glob)."""
     from osqual.catalogue.globs import glob_matcher, is_glob
     from osqual.mutes.inventory import How
-    from osqual.mutes.mute import matches_test
+    from osqual.mutes.pattern import matches_test
 
     hidden = (item.test, *item.also_hides, *item.left_out)
     if is_glob(name):

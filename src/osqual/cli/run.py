@@ -13,12 +13,24 @@ Examples:
   osqual run debian/12/qemu/swarm-20.10/docker-20.10
   osqual run 'debian/**' --keep on-failure --publish none
   osqual run 'debian/**' --jobs 4      (four at a time; auto: what fits)
+  osqual run 'debian/**' --reuse --audit 5%
   osqual run LEAF -k test_overlay      (only these tests; never published)
 
 Exit codes: 0 qualified, 1 rejected, 2 wrong input (recorded as inconclusive),
 3 inconclusive for another reason, 4 clean-up incomplete, 75 another osqual is
 at work, 130 interrupted. With several configurations the highest counts.
 """
+
+
+def parse_share(_context: click.Context, _option: click.Parameter, value: str) -> float:
+    """`5%` or `0.05`."""
+    try:
+        share = float(value.removesuffix("%")) / (100 if value.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise click.BadParameter(f"{value!r} is no share such as 5% or 0.05")
+    return share
 
 
 @click.command(epilog=EPILOG)
@@ -56,6 +68,19 @@ at work, 130 interrupted. With several configurations the highest counts.
     metavar="USD",
     help="The same for all runs of this command together.",
 )
+@click.option(
+    "--reuse/--no-reuse",
+    default=None,
+    help="Take over the verdict of an earlier run when nothing that it rests on has changed "
+    "(default: reuse_verdicts in osqual.yaml).",
+)
+@click.option(
+    "--audit",
+    metavar="SHARE",
+    default="0",
+    callback=parse_share,
+    help="With --reuse: do this share of such runs all the same, such as 5%.",
+)
 @click.option("--cold", is_flag=True, help="Build without layers, from the base image up.")
 @jobs_option
 @click.option("-v", "--verbose", is_flag=True, help="Show what scripts and tools print.")
@@ -70,6 +95,8 @@ def run(
     keep: str,
     builder: str | None,
     publish: str,
+    reuse: bool | None,
+    audit: float,
     cold: bool,
     jobs: int | None,
     max_cost: float | None,
@@ -101,6 +128,8 @@ def run(
         builder=builder,
         publish=publish,
         cold=cold,
+        reuse=settings.reuse_verdicts if reuse is None else reuse,
+        audit=audit,
         max_cost_usd=limit_of_each(max_cost, max_total_cost, len(chosen)),
     )
     if dry_run:

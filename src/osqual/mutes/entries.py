@@ -11,12 +11,16 @@ from pydantic import ValidationError as PydanticError
 from osqual.catalogue.filters import Filters, parse_condition
 from osqual.documents import load_yaml, yaml_line
 from osqual.errors import InvalidFile, UnknownKey, UsageError
-from osqual.mutes.mute import Mute
+from osqual.mutes.mute import ANY, Mute
+from osqual.signature import LENGTH
 
 IMAGE = "image"
 """The key of a scope that names image ids rather than a dimension."""
 
 _Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True, strict=True)]
+_Signature = Annotated[
+    str, StringConstraints(pattern=rf"^(?:{ANY}|[0-9a-f]{{{LENGTH}}})$", strict=True)
+]
 
 
 def _as_date(value: Any) -> Any:
@@ -38,6 +42,7 @@ class _Entry(BaseModel):
     owner: str = ""
     until: Annotated[date, BeforeValidator(_as_date)] | None = None
     run: Literal["never"] | None = None
+    signature: _Signature | Annotated[list[_Signature], "list"] = []
 
 
 _Entries = TypeAdapter(list[_Entry])
@@ -93,10 +98,7 @@ def _mute(
     dimensions: Collection[str],
     aliases: Aliases,
 ) -> Mute:
-    written = {
-        name: (value,) if isinstance(value, str) else tuple(value)
-        for name, value in entry.scope.items()
-    }
+    written = {name: _as_tuple(value) for name, value in entry.scope.items()}
     images = written.pop(IMAGE, ()) if IMAGE not in dimensions else ()
     conditions = []
     for name, values in written.items():
@@ -121,10 +123,15 @@ def _mute(
         owner=entry.owner.strip(),
         until=entry.until,
         runs=entry.run is None,
+        signatures=_as_tuple(entry.signature),
         source=source,
         line=line,
         written_scope={**written, **({IMAGE: images} if images else {})},
     )
+
+
+def _as_tuple(value: str | list[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _problem(error: PydanticError, text: str, source: str) -> InvalidFile:
@@ -155,6 +162,8 @@ def _message(found: Mapping[str, Any]) -> str:
         "dict_type": "must be a mapping",
         "model_type": "must be a mapping that begins with `test:`",
         "date_type": f"must be a day such as 2026-01-31, not {shown}",
+        "string_pattern_mismatch": f"must be `{ANY}` or a failure's signature, {LENGTH} "
+        f"hexadecimal digits, not {shown}",
         "literal_error": f"can only be `never`, not {shown}",
     }
     if found["type"] == "value_error":

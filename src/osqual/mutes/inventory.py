@@ -10,11 +10,11 @@ import yaml
 from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.files import parse_publish_and_test, read
 from osqual.catalogue.git import GitTree
-from osqual.catalogue.tree import upwards
 from osqual.errors import InvalidFile
 from osqual.model import Configuration, PublishAndTest
 from osqual.mutes.comments import Remarks, read_remarks
 from osqual.mutes.entries import parse_mutes
+from osqual.mutes.files import MutesFiles
 from osqual.mutes.mute import Mute
 from osqual.mutes.since import Claims, muted_since
 from osqual.mutes.to_run import TestsToRun, read_tests_to_run
@@ -148,18 +148,11 @@ class _Reader:
 
     def mutes(self, configurations: Iterable[Configuration]) -> dict[str, tuple[Mute, ...]]:
         """The entries of each mutes file that has configurations below."""
-        name = self.catalogue.conventions.files.mutes
-        listings = self.catalogue.tree.listings
-        directories = dict.fromkeys(d for item in configurations for d in upwards(item.path))
-        dimensions = self.catalogue.layout.dimensions
+        files = MutesFiles(self.catalogue)
         found = {}
-        for directory in directories:
-            if name not in listings[directory].names:
-                continue
-            source = f"{directory}/{name}".lstrip("/")
+        for source in dict.fromkeys(s for item in configurations for s in files.sources(item.path)):
             try:
-                aliases = self.catalogue.conventions.aliases
-                found[source] = parse_mutes(*self._read(source), dimensions, aliases)
+                found[source] = files.read(source)
             except InvalidFile as error:
                 self.problems.append(error)
         return found

@@ -1,15 +1,17 @@
 """A mute: which test does not count, where, why, and until when. Pure: the day is passed in."""
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from functools import lru_cache
+from functools import cached_property
 
 from osqual.catalogue.filters import Filters
+from osqual.mutes.pattern import matches_test
+from osqual.recipe import digest_of
 
-_PARAMETERS = re.compile(r"\[.*\]\Z", re.DOTALL)
-_WILDCARDS: Mapping[str, str] = {"**": ".*", "*": "[^/:]*", "?": "[^/:]"}
+ANY = "any"
+"""As a signature: whatever the failure is."""
+DIGEST_LENGTH = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +29,33 @@ class Mute:
     """The last day on which it holds."""
     runs: bool = True
     """False (`run: never`): the test is not even run."""
+    signatures: tuple[str, ...] = ()
+    """The failures that it is about; empty: the first that it meets in a configuration."""
     source: str = ""
     line: int = 0
     written_scope: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The scope as it was written, for showing it."""
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells it from others: all that is written in it, and not where it stands."""
+        written = {
+            "test": self.test,
+            "scope": {name: list(values) for name, values in self.written_scope.items()},
+            "reason": self.reason,
+            "ticket": self.ticket,
+            "owner": self.owner,
+            "until": self.until.isoformat() if self.until else "",
+            "runs": self.runs,
+            "signatures": list(self.signatures),
+        }
+        return digest_of(written)[:DIGEST_LENGTH]
+
+    def __str__(self) -> str:
+        until = f"until {self.until}" if self.until else ""
+        why = ", ".join(part for part in (self.ticket or self.reason, until) if part)
+        place = f"{self.source}:{self.line}"
+        return f"{self.test} ({place}{f', {why}' if why else ''})"
 
     @property
     def directory(self) -> str:
@@ -54,26 +79,9 @@ class Mute:
         """Whether it is about this test."""
         return matches_test(self.test, test_id)
 
-
-def matches_test(pattern: str, test_id: str) -> bool:
-    """Whether a pattern names a test: never by a part of a name.
-
-    The whole id matches (`tests/test_net.py::TestVip::test_up[tcp]`), or its end after a `/` or
-    `::` (`test_net.py::TestVip::test_up`, `test_up`). Without a `[` in the pattern, all parameters
-    of a test match. `*` and `?` stop at `/` and `:`, `**` does not.
-    """
-    if "[" not in pattern:
-        test_id = _PARAMETERS.sub("", test_id)
-    matcher = _matcher(pattern)
-    return any(matcher.fullmatch(end) for end in _ends(test_id))
-
-
-def _ends(test_id: str) -> list[str]:
-    name = _PARAMETERS.sub("", test_id)  # separators in parameters are none
-    return [test_id, *(test_id[found.end() :] for found in re.finditer("/|::", name))]
-
-
-@lru_cache(maxsize=1024)
-def _matcher(pattern: str) -> re.Pattern[str]:
-    parts = re.split(r"(\*\*|\*|\?)", pattern)
-    return re.compile("".join(_WILDCARDS.get(part, re.escape(part)) for part in parts), re.DOTALL)
+    def covers(self, signature: str, known: Collection[str]) -> bool:
+        """Whether it is about this failure. `known` are those that it has muted before; without
+        any, and without written ones, the failure is the first, and is what the mute is for.
+        """
+        accepted = self.signatures or known
+        return not accepted or not signature or ANY in accepted or signature in accepted

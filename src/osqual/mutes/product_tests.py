@@ -6,7 +6,7 @@ from pathlib import Path
 
 from osqual.errors import OsqualError
 from osqual.model import Configuration, Suite
-from osqual.mutes.mute import matches_test
+from osqual.mutes.pattern import matches_test
 from osqual.products import Product, ProductFolders, load_product
 from osqual.spelling import did_you_mean
 

@@ -61,7 +61,7 @@ def read_tests_to_run(items: Sequence[str]) -> TestsToRun:
             if pending:
                 option, value, pending = pending, word, ""
             else:
-                option, value = _option(word)
+                option, value = option_of(word)
                 if option and not value:
                     pending = option
                     continue
@@ -95,7 +95,7 @@ def _words(
 _WITH_VALUE = ("-k", "-m", "-p", "-o", "-c", "-n", "--deselect", "--ignore", "--maxfail", "--tb")
 
 
-def _option(word: str) -> tuple[str, str]:
+def option_of(word: str) -> tuple[str, str]:
     """An option and its value; no option for a plain word."""
     for option in _WITH_VALUE:
         if word == option:

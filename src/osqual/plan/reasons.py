@@ -14,6 +14,10 @@ _NOUNS: Mapping[str, str] = {
     "product": "the product definition",
     "machine": "the size of the machines",
     "dimensions": "what its path means",
+    "mutes": "what is muted",
+    "policy": "the policy",
+    "parameters": "what the settings give the product",
+    "osqual": "the version of osqual",
 }
 
 

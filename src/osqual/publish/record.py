@@ -63,6 +63,23 @@ class SuiteEntry(_Part):
     """The JUnit files of the run directory, each with its sha256."""
 
 
+class MuteEntry(_Part):
+    """A mute that was in force, as it is written, and what its tests gave all the same."""
+
+    test: str
+    scope: Mapping[str, tuple[str, ...]] | None = None
+    reason: str | None = None
+    ticket: str | None = None
+    owner: str | None = None
+    until: str | None = None
+    run: str | None = None
+    signature: tuple[str, ...] | None = None
+    file: str
+    line: int
+    tests: Mapping[str, str]
+    """`suite: test` to its outcome, or `not run`."""
+
+
 class NodeEntry(_Part):
     """One machine, as it told of itself."""
 
@@ -105,10 +122,14 @@ class QualificationRecord(_Part):
     """Every input of the qualification by name, as sha256: what `plan` compares later."""
     topology: TopologyEntry
     suites: tuple[SuiteEntry, ...]
+    mutes: tuple[MuteEntry, ...] | None = None
+    """Every mute that was in force."""
     nodes: tuple[NodeEntry, ...]
     accelerator: str | None = None
     """How the machines' processors were made: `kvm`, or `tcg` for emulation."""
     run: str
+    reused: str | None = None
+    """The run whose verdict this one has taken over, as nothing that it rests on has changed."""
     run_url: str | None = None
     source: SourceEntry | None = None
     started_at: str
@@ -134,6 +155,8 @@ class Qualification:
     reports: Mapping[str, Mapping[str, str]]
     """Suite to the JUnit files that it left, each with its sha256."""
     judgement: Judgement
+    mutes: Sequence[Mapping[str, Any]]
+    """Every mute in force, and the tests that it kept from counting."""
     tools: Mapping[str, str]
     nodes: Sequence[Mapping[str, Any]]
     step_seconds: Mapping[str, float]
@@ -141,6 +164,7 @@ class Qualification:
     started_at: str
     ended_at: str
     accelerator: str = ""
+    reused: str = ""
     run_url: str = ""
     source: SourceEntry | None = None
     cost: CostEntry | None = None
@@ -160,9 +184,11 @@ def record_of(facts: Qualification) -> dict[str, Any]:
         inputs=dict(sorted(facts.inputs.items())),
         topology=TopologyEntry(**vars(facts.topology)),
         suites=tuple(_suite(suite, facts.reports.get(suite.suite)) for suite in facts.suites),
+        mutes=tuple(MuteEntry(**mute) for mute in facts.mutes) or None,
         nodes=tuple(NodeEntry(**node) for node in facts.nodes),
         accelerator=facts.accelerator or None,
         run=facts.run_id,
+        reused=facts.reused or None,
         run_url=facts.run_url or None,
         source=facts.source,
         started_at=facts.started_at,

@@ -18,7 +18,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 
 OPEN_STATES = ("intended", "created")
 """States of resources that somebody still has to end."""
@@ -46,6 +46,9 @@ runs = Table(
     Column("cancels", Integer, nullable=False, server_default="0"),
     Column("job", BigInteger),
     Column("seen_at", Float),
+    Column("qualification", String(64)),
+    Column("reused", String(64)),
+    Index("runs_by_qualification", "qualification"),
     Index("runs_by_job", "job"),
     Index("runs_by_configuration", "configuration", "started_at"),
     Index("runs_by_status", "status"),
@@ -107,7 +110,13 @@ results = Table(
     Column("duration_s", Float, nullable=False),
     Column("message", Text, nullable=False),
     Column("details", Text, nullable=False),
+    Column("signature", String(16), nullable=False, server_default=""),
+    Column("attempts", Integer, nullable=False, server_default="1"),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("mute", String(16), nullable=False, server_default=""),
+    Column("shadow", String(16)),
     Index("results_by_run", "run_id"),
+    Index("results_by_signature", "signature"),
     Index("results_by_test", "test_id"),
 )
 

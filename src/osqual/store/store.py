@@ -138,6 +138,14 @@ class Store:
             image_ids=dict(image_ids),
         )
 
+    def note_qualification(self, run_id: str, digest: str) -> None:
+        """Write what the run qualifies."""
+        self._update("note qualification", runs, runs.c.id == run_id, qualification=digest)
+
+    def note_reused(self, run_id: str, original: str) -> None:
+        """Write whose verdict the run has taken over."""
+        self._update("note reused", runs, runs.c.id == run_id, reused=original)
+
     def end_run(self, run_id: str, judgement: Judgement, exit_code: int) -> None:
         """Write the verdict; the run is over."""
         self._update(
@@ -228,6 +236,11 @@ class Store:
                             "duration_s": result.duration_s,
                             "message": result.message,
                             "details": result.details,
+                            "signature": result.signature,
+                            "attempts": result.attempts,
+                            "failures": result.failures,
+                            "mute": result.mute,
+                            "shadow": None if result.shadow is None else result.shadow.value,
                         }
                         for result in suite.results
                     ],
@@ -295,6 +308,73 @@ class Store:
     def results(self, run_id: str) -> list[Row]:
         """A run's test results in the order they were recorded."""
         return self._rows(select(results).where(results.c.run_id == run_id).order_by(results.c.id))
+
+    def muted_signatures(
+        self, configuration: str, mutes: Sequence[str], *, before: str
+    ) -> dict[tuple[str, str, str], set[str]]:
+        """(mute, suite, test) -> signatures that were muted in other runs of a configuration."""
+        columns = (results.c.mute, results.c.suite, results.c.test_id, results.c.signature)
+        earlier = (runs.c.configuration == configuration) & (runs.c.id != before)
+        muted = results.c.mute.in_(list(mutes)) & (results.c.signature != "")
+        query = select(*columns).join(runs, runs.c.id == results.c.run_id).where(earlier & muted)
+        found: dict[tuple[str, str, str], set[str]] = {}
+        for row in self._rows(query.distinct()) if mutes else ():
+            key = (row["mute"], row["suite"], row["test_id"])
+            found.setdefault(key, set()).add(row["signature"])
+        return found
+
+    def first_attempts(
+        self, configuration: str, suite: str, test_id: str, *, before: str, limit: int
+    ) -> list[bool]:
+        """Whether the first attempt at a test failed, in the last other runs that counted it."""
+        same = (results.c.suite == suite) & (results.c.test_id == test_id)
+        counted = results.c.outcome.in_(["pass", "fail", "error", "flaky"])
+        query = (
+            select(results.c.outcome)
+            .join(runs, runs.c.id == results.c.run_id)
+            .where(same & counted)
+            .where((runs.c.configuration == configuration) & (runs.c.id != before))
+            .order_by(runs.c.started_at.desc())
+        )
+        return [row["outcome"] != "pass" for row in self._rows(query.limit(limit))]
+
+    def qualified_before(self, digest: str, *, before: str) -> Row | None:
+        """The newest other run with a verdict of its own on the same, with its `totals`."""
+        judged = runs.c.verdict.in_(["qualified", "rejected"]) & runs.c.reused.is_(None)
+        query = select(runs).where((runs.c.qualification == digest) & (runs.c.id != before))
+        found = self._rows(query.where(judged).order_by(runs.c.started_at.desc()).limit(1))
+        return self.judged_run(found[0]["id"]) if found else None
+
+    def judged_run(self, run_id: str) -> Row:
+        """A run with its `totals`."""
+        judge = next(step for step in self.steps(run_id) if step["name"] == "judge")
+        return {**self.run(run_id), "totals": (judge["found"] or {}).get("totals", {})}
+
+    def failures_like(self, signature: str) -> list[Row]:
+        """Every failure of a signature, oldest first, with the run that saw it."""
+        columns = (results.c.run_id, results.c.suite, results.c.test_id, results.c.outcome)
+        query = select(*columns, runs.c.configuration, runs.c.started_at)
+        query = query.join(runs, runs.c.id == results.c.run_id)
+        query = query.where(results.c.signature == signature).order_by(runs.c.started_at)
+        return self._rows(query) if signature else []
+
+    def last_pass(
+        self, configuration: str, suite: str, test_id: str, *, before: float
+    ) -> Row | None:
+        """The last run of a configuration before a time in which a test passed at once."""
+        passed = (results.c.outcome == "pass") | (results.c.shadow == "pass")
+        same = (results.c.suite == suite) & (results.c.test_id == test_id)
+        query = select(runs).join(results, runs.c.id == results.c.run_id).where(same & passed)
+        query = query.where((runs.c.configuration == configuration) & (runs.c.started_at < before))
+        found = self._rows(query.order_by(runs.c.started_at.desc()).limit(1))
+        return found[0] if found else None
+
+    def shadows(self, mutes: Sequence[str]) -> list[Row]:
+        """What muted tests gave all the same, newest first, with the configuration of each run."""
+        columns = (results.c.mute, results.c.suite, results.c.test_id, results.c.shadow)
+        query = select(runs.c.configuration, *columns).join(runs, runs.c.id == results.c.run_id)
+        query = query.where(results.c.mute.in_(list(mutes)))
+        return self._rows(query.order_by(runs.c.started_at.desc())) if mutes else []
 
     def resources(self, *, run_id: str | None = None, open_only: bool = True) -> list[Row]:
         """Resources, oldest first; `open_only` leaves out those that have ended."""

@@ -4,19 +4,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from osqual.model import Cluster, Configuration, Selection, Suite, SuiteResult
+from osqual.model import Cluster, Configuration, Selection, Shard, Suite, SuiteResult
 from osqual.scope import RunScope
 
 
 @dataclass(frozen=True, kw_only=True)
 class SuiteRequest:
-    """One suite to run against a cluster; `directory` receives its log, JUnit and artefacts."""
+    """One suite to run against a cluster; `directory` receives its log, JUnit and artefacts.
+
+    `part` names what is run on its own apart from the suite as a whole (empty): `shadow`, …
+    """
 
     suite: Suite
     configuration: Configuration
     cluster: Cluster
     selection: Selection
     directory: Path
+    part: str = ""
+    shard: Shard | None = None
+
+    @property
+    def name(self) -> str:
+        """What its processes and places are called."""
+        return f"suite-{self.suite.name}" + (f"-{self.part}" if self.part else "")
 
 
 class SuiteKind(Protocol):

@@ -1,4 +1,4 @@
-"""The suite kind `command`: any program on the controller; its exit status and JUnit count.
+"""The suite kind `command`: any program on the controller; its exit status, JUnit or TAP count.
 
 The program is told everything by environment variables, and reaches nodes with plain ssh through
 a configuration file that has one host for each node.
@@ -11,17 +11,17 @@ from osqual.cancellation import Cancellation
 from osqual.errors import InvalidInput
 from osqual.events import EventKind
 from osqual.machine import Machine
-from osqual.model import Cluster, Outcome, Suite, SuiteResult, TestResult
-from osqual.process import tail, write_atomic
+from osqual.model import Cluster, Suite, SuiteResult, TestResult
+from osqual.process import write_atomic
 from osqual.products import cluster_environment
 from osqual.scope import RunScope
 from osqual.sockets import socket_directory
 from osqual.suites import job as suite_job
 from osqual.suites.base import SuiteRequest
-from osqual.suites.junit import MAX_DETAILS_CHARS, clean_text, read_junit
+from osqual.suites.junit import MAX_BYTES, read_junit
+from osqual.suites.program import SHOWN_LINES, ProgramEnd, conclude
 from osqual.suites.progress import LineFollower
 
-SHOWN_LINES = 15
 NO_NAMES = "-k chooses tests by name, and a command has no names"
 
 
@@ -42,7 +42,7 @@ class CommandSuite:
         directory = request.directory / "job"
         follower = LineFollower(directory / "stdout")
         end = suite_job.run_job(
-            f"suite-{suite.name}",
+            request.name,
             [str(suite.path), *suite.arguments, *request.selection.arguments],
             directory=directory,
             cwd=suite.path.parent,
@@ -50,14 +50,24 @@ class CommandSuite:
             scope=scope,
             on_poll=lambda: _show(follower, suite.name, scope),
         )
-        results, problem = _conclude(end, junit, suite.name)
+        results, problem = conclude(
+            ProgramEnd(
+                exit_status=end.exit_status,
+                death=end.death,
+                duration_s=end.duration_s,
+                printed=read_output(end.job.stdout),
+                last_words=end.job.tail(SHOWN_LINES),
+            ),
+            read_junit(junit, suite.name) if junit.exists() else None,
+            suite.name,
+        )
         if not problem and suite_job.any_failed(results):
             problem = self._probe(request.cluster, scope)
         for result in results:
-            _tell(result, scope)
+            tell(result, scope)
         return SuiteResult(
             suite=suite.name,
-            results=results,
+            results=tuple(results),
             exit_status=end.exit_status,
             duration_s=end.duration_s,
             problem=problem,
@@ -67,13 +77,24 @@ class CommandSuite:
         )
 
 
+def read_output(path: Path) -> str:
+    """What a program printed, as far as anybody may have meant it to be read."""
+    with path.open("rb") as stream:
+        return stream.read(MAX_BYTES).decode(errors="replace")
+
+
 def not_runnable(suite: Suite) -> str:
     """Why the file cannot be run as a program; empty when it can."""
-    if not suite.path.is_file():
-        return f"{suite.path} is not a file"
+    if problem := not_a_file(suite):
+        return problem
     if not suite.path.stat().st_mode & stat.S_IXUSR:
         return f"{suite.path} is not executable (chmod +x)"
     return ""
+
+
+def not_a_file(suite: Suite) -> str:
+    """Why there is no file to run; empty when there is one."""
+    return "" if suite.path.is_file() else f"{suite.path} is not a file"
 
 
 def _environment(request: SuiteRequest, junit: Path, scope: RunScope) -> dict[str, str]:
@@ -121,7 +142,8 @@ def _show(follower: LineFollower, suite: str, scope: RunScope) -> None:
         scope.emit(EventKind.OUTPUT, line, source=suite)
 
 
-def _tell(result: TestResult, scope: RunScope) -> None:
+def tell(result: TestResult, scope: RunScope) -> None:
+    """Say how a test ended."""
     scope.emit(
         EventKind.TEST,
         result.message.partition("\n")[0],
@@ -132,41 +154,8 @@ def _tell(result: TestResult, scope: RunScope) -> None:
     )
 
 
-def _conclude(end: suite_job.JobEnd, junit: Path, suite: str) -> tuple[tuple[TestResult, ...], str]:
-    """Results and problem from how the program ended and what it left.
-
-    A program that leaves no JUnit is one test: its exit status is the outcome. One that leaves a
-    report has to agree with it.
-    """
-    if not junit.exists():
-        if end.death:
-            return (), end.death
-        return (_one_test(end, suite),), ""
-    report = read_junit(junit, suite)
-    if end.death or report.problem:
-        return report.results, end.death or report.problem
-    if end.exit_status and not suite_job.any_failed(report.results):
-        return report.results, (
-            f"it ended with exit status {end.exit_status}, and its report has no failed test: "
-            + (tail(end.job.tail(), 1) or "it printed nothing")
-        )
-    return report.results, ""
-
-
-def _one_test(end: suite_job.JobEnd, suite: str) -> TestResult:
-    shown = clean_text(end.job.tail(SHOWN_LINES), MAX_DETAILS_CHARS)
-    failed = end.exit_status != 0
-    return TestResult(
-        suite=suite,
-        test_id=suite,
-        outcome=Outcome.FAIL if failed else Outcome.PASS,
-        duration_s=end.duration_s,
-        message=f"exit status {end.exit_status}: {tail(shown, 1)}" if failed else "",
-        details=shown if failed else "",
-    )
-
-
 def check_command(suite: Suite) -> None:
     """Refuse, before a machine is started, a file that cannot be run. Raises InvalidInput."""
-    if problem := not_runnable(suite):
+    here = suite.kind == "command"
+    if problem := not_runnable(suite) if here else not_a_file(suite):
         raise InvalidInput(f"The suite {suite.name!r} cannot be run: {problem}.")

@@ -27,7 +27,12 @@ TEST_ID_PROPERTY = "osqual.test_id"
 
 # Attribute values by which runners mark a case that they listed and did not run (GoogleTest:
 # status="notrun", result="suppressed"); such a case has no child element and looks like a pass.
-_NOT_RUN = frozenset({"notrun", "disabled", "skipped", "suppressed", "ignored"})
+_NOT_RUN = frozenset({"notrun", "disabled", "skipped", "suppressed", "ignored", "pending"})
+# And those by which they mark one that went wrong, beside the child element that must say so
+# (Ginkgo: status="panicked"); without that element the mark alone is believed.
+_WENT_WRONG = frozenset(
+    {"failed", "failure", "error", "broken", "timedout", "panicked", "interrupted", "aborted"}
+)
 # What may stand inside a test case without saying anything about its outcome.
 _NEUTRAL = frozenset({"properties", "property", "system-out", "system-err", "stackTrace"})
 _INTERIM = frozenset({"rerunFailure", "rerunError", "flakyFailure", "flakyError"})
@@ -158,14 +163,41 @@ def _unknown_elements(cases: Iterable[xunit2.TestCase]) -> str:
 
 def _result(case: xunit2.TestCase, suite: str) -> TestResult:
     outcome, evidence = _outcome(case)
+    attempts, failures = _attempts(case, outcome)
     return TestResult(
         suite=suite,
         test_id=_test_id(case),
         outcome=outcome,
         duration_s=_seconds(case._elem.get("time")),
         message=clean_text(evidence.message or "", MAX_MESSAGE_CHARS) if evidence else "",
-        details=clean_text(evidence.text or "", MAX_DETAILS_CHARS) if evidence else "",
+        details=clean_text(_details(case, evidence), MAX_DETAILS_CHARS) if evidence else "",
+        attempts=attempts,
+        failures=failures,
     )
+
+
+def _attempts(case: xunit2.TestCase, outcome: Outcome) -> tuple[int, int]:
+    """How often it ran, and how often it failed: each repetition left an element."""
+    again = sum(element.tag in _INTERIM for element in case._elem)
+    failed = outcome in (Outcome.FAIL, Outcome.ERROR)
+    last = any(element.tag in ("failure", "error") for element in case._elem)
+    if failed and not last:  # only repetitions, and none of them passed
+        return max(1, again), max(1, again)
+    return 1 + again, again + failed
+
+
+def _details(case: xunit2.TestCase, evidence: Result) -> str:
+    """What the element says, then what the test printed and noted, as far as it was reported."""
+    trace = evidence._elem.findtext("stackTrace")
+    parts = [evidence.text or "", trace or ""]
+    for name in ("system-out", "system-err"):
+        inner = evidence._elem.findtext(name) or ""
+        printed = "\n".join([*(e.text or "" for e in case._elem.findall(name)), inner]).strip()
+        parts += [f"--- {name}\n{printed}"] if printed else []
+    properties: Any = case.properties()  # type: ignore[no-untyped-call]
+    noted = [f"{p.name} = {p.value}" for p in properties if p.name != TEST_ID_PROPERTY]
+    parts += ["--- properties\n" + "\n".join(noted)] if noted else []
+    return "\n".join(part.strip("\n") for part in parts if part.strip())
 
 
 def _outcome(case: xunit2.TestCase) -> tuple[Outcome, Result | None]:
@@ -187,6 +219,8 @@ def _outcome(case: xunit2.TestCase) -> tuple[Outcome, Result | None]:
         if items:
             return outcome, items[0]
     marks = {str(case._elem.get(name, "")).lower() for name in ("status", "result")}
+    if marks & _WENT_WRONG:
+        return Outcome.ERROR, None
     return (Outcome.SKIP if marks & _NOT_RUN else Outcome.PASS), None
 
 

@@ -1,67 +1,37 @@
 """The suite kind `pytest_on_node`: a script that ends in pytest, run on the first master.
 
-For products that bring their tests with them. The script is started apart from the connection, so
-that a lost one ends nothing, and its JUnit report is fetched however it ended.
+For products that bring their tests with them. Its JUnit report is fetched however it ended.
 """
 
-import shlex
-import tempfile
-import time
-from collections.abc import Callable
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from osqual.cancellation import Cancellation, pauses
-from osqual.errors import CommandFailed, InfrastructureError, OsqualError, TimeLimitExceeded
-from osqual.events import EventKind
-from osqual.install import interpreter
-from osqual.machine import ConnectionLost, Machine
-from osqual.model import Node, Outcome, Role, SshIdentity, SuiteResult, TestResult
-from osqual.process import write_atomic
-from osqual.products import cluster_environment
+from osqual.errors import CommandFailed, InfrastructureError
+from osqual.machine import Machine
+from osqual.model import SuiteResult, TestResult
+from osqual.mutes.pattern import matches_test
 from osqual.scope import RunScope
-from osqual.sockets import socket_directory
 from osqual.suites import job as suite_job
 from osqual.suites.base import SuiteRequest
-from osqual.suites.junit import JunitReport, read_junit
+from osqual.suites.command_suite import tell
+from osqual.suites.junit import JunitReport
+from osqual.suites.node_ids import leaving_out, listed_ids, naming, with_node_ids
 from osqual.suites.pytest_suite import join_keywords
-from osqual.suites.verbose import results_in
+from osqual.suites.remote import OpenMachine, RemoteEnd, RemoteScript, on_first_master
+from osqual.suites.verbose import ids_in, results_in
 
-POLL_S = 2.0
-LOST_S = 300.0
-"""How long a node may be out of reach before the suite counts as lost."""
-GRACE_S = 60.0
+LIST_S = 600.0
 NOTHING_COLLECTED = 5
 TESTS_FAILED = 1
 
-# Constant; what varies reaches it as arguments. It leaves the number of the script's process group,
-# and its exit status when it has ended, each whole or not at all. Job control gives the script a
-# group of its own and lets it hear SIGINT, which a shell's background commands else do not.
-_START = """
-set -m
+# Lists the tests that the script would run.
+_LIST = """
 cd "$1" || exit
 shift
-[ ! -e group ] || exit 0
-(
-  trap : INT TERM
-  set -a; . ./environment; set +a
-  "$@" > log 2>&1
-  echo $? > exit.part; mv exit.part exit
-) > /dev/null 2>&1 < /dev/null &
-echo $! > group.part; mv group.part group
+set -a; . ./environment; set +a
+"$@" 2>&1 < /dev/null
 """
-_LOOK = """
-cd "$1"
-tail -c +"$2" log 2> /dev/null | head -c 200000
-printf '\\n%s' "osqual-exit:"
-cat exit 2> /dev/null || { kill -0 -"$(cat group)" 2> /dev/null && echo running || echo gone; }
-"""
-_END = """
-cd "$1"
-kill -"$2" -"$(cat group)"
-"""
-
-OpenMachine = Callable[[Node, SshIdentity, Path, Cancellation], Machine]
 
 
 class PytestOnNode:
@@ -78,172 +48,118 @@ class PytestOnNode:
         name = request.suite.name
         if problem := suite_job.late_start(scope.cancellation):
             return SuiteResult(suite=name, problem=problem)
-        masters = request.cluster.by_role(Role.MASTER)
-        if not masters:
-            return SuiteResult(suite=name, problem="the cluster has no master to run it on")
-        machine = self._open(
-            masters[0], request.cluster.identity, socket_directory(scope), Cancellation()
-        )
-        started = time.monotonic()
-        remote = _Remote(machine=machine, request=request, scope=scope)
+        remote = on_first_master(request, scope, self._open)
+        if isinstance(remote, str):
+            return SuiteResult(suite=name, problem=remote)
+        chosen = _Choice(remote=remote)
         try:
-            status, death = remote.run()
+            words = chosen.words(remote.prepare())
         except (CommandFailed, InfrastructureError) as error:
-            status, death = None, f"it could not be run: {error.brief} {error.details}".strip()
-        report = remote.fetch()
-        results, problem = _conclude(status, death, report, remote.log_text(), name)
+            problem = f"it could not be run: {error.brief} {error.details}".strip()
+            return SuiteResult(suite=name, problem=problem)
+        end = remote.follow(words)
+        results, problem = _conclude(end, remote, chosen)
         if not problem and suite_job.any_failed(results):
             problem = self._probe(request.cluster, scope)
         for result in results:
-            scope.emit(
-                EventKind.TEST,
-                result.message.partition("\n")[0],
-                suite=name,
-                test_id=result.test_id,
-                outcome=result.outcome.value,
-                duration_s=result.duration_s,
-            )
+            tell(result, scope)
         return SuiteResult(
             suite=name,
             results=results,
-            exit_status=status,
-            duration_s=time.monotonic() - started,
+            exit_status=end.exit_status,
+            duration_s=end.duration_s,
             problem=problem,
+            left_out=chosen.left_out,
             artefacts=tuple(path for path in (remote.junit, remote.log) if path.exists()),
         )
 
 
 @dataclass(kw_only=True)
-class _Remote:
-    """The script on its node, and what comes back from it."""
+class _Choice:
+    """Which of the script's tests are run, as the words of its command line."""
 
-    machine: Machine
-    request: SuiteRequest
-    scope: RunScope
-    read: int = 0
+    remote: RemoteScript
+    listed: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
-    @property
-    def directory(self) -> str:
-        """On the node, below the home of the ssh user."""
-        return f".osqual-suite-{self.request.suite.name}"
-
-    @property
-    def junit(self) -> Path:
-        return self.request.directory / "junit.xml"
-
-    @property
-    def log(self) -> Path:
-        return self.request.directory / "log.txt"
-
-    def run(self) -> tuple[int | None, str]:
-        """The exit status, and why it did not end by itself (empty when it did)."""
-        self.request.directory.mkdir(parents=True, exist_ok=True)
-        self.log.touch()
-        self._upload()
-        suite = self.request.suite
-        words, rest = join_keywords((*suite.arguments, *self.request.selection.arguments))
-        chosen = [*(["-k", self._keywords(words)] if self._keywords(words) else []), *rest]
-        argv = [*interpreter(suite.path), "./script", *chosen]
+    def words(self, script: list[str]) -> list[str]:
+        """The whole command, with the report that it is to leave."""
         home = ["sh", "-c", 'printf %s "$PWD"']
-        place = f"{self.machine.run(home).stdout}/{self.directory}"
-        argv.append(f"--junitxml={place}/junit.xml")
-        self.machine.run(["bash", "-c", _START, "osqual", self.directory, *argv])
-        try:
-            return self._follow()
-        except TimeLimitExceeded:
-            self._end()
-            return None, "it was ended because its time limit passed"
-        except BaseException:
-            self._end()
-            raise
+        place = f"{self.remote.machine.run(home).stdout}/{self.remote.directory}"
+        return [*script, *self._chosen(script), f"--junitxml={place}/junit.xml"]
+
+    def _chosen(self, script: list[str]) -> list[str]:
+        """What the script is told of the tests to run."""
+        suite, selection = self.remote.request.suite, self.remote.request.selection
+        words, rest = join_keywords((*suite.arguments, *selection.arguments))
+        if selection.only:
+            return naming(selection.only, rest)
+        keywords = self._keywords(words)
+        chosen = [*(["-k", keywords] if keywords else []), *rest]
+        shard = self.remote.request.shard
+        if not selection.leave_out and shard is None:
+            return chosen
+        self.listed = self._list([*script, *chosen])
+        self.left_out = tuple(
+            test
+            for test in self.listed
+            if any(matches_test(pattern, test) for pattern in selection.leave_out)
+        )
+        if shard is not None:
+            rest = [test for test in self.listed if test not in self.left_out]
+            return naming(shard.take(rest), chosen)
+        return leaving_out(self.left_out, self.listed, chosen) if self.left_out else chosen
+
+    def _list(self, command: list[str]) -> tuple[str, ...]:
+        """The ids of the tests that would be run; a muted one can only be left out by its id."""
+        asked = [*command, "--collect-only", "--verbosity=-1"]
+        argv = ["bash", "-c", _LIST, "osqual", self.remote.directory, *asked]
+        done = self.remote.machine.run(argv, check=False, timeout_s=LIST_S)
+        found = listed_ids(done.stdout)
+        if not found:
+            self.remote.scope.warn(
+                f"the tests of {self.remote.request.suite.name} could not be listed (exit status "
+                f"{done.exit_status}), so those that are muted run among the others"
+            )
+        return found
 
     def _keywords(self, expression: str) -> str:
         """The configuration's -k together with the command line's, of which one is enough."""
-        narrowed = " or ".join(self.request.selection.keywords)
+        narrowed = " or ".join(self.remote.request.selection.keywords)
         parts = [part for part in (expression, narrowed) if part]
         return parts[0] if len(parts) == 1 else " and ".join(f"({part})" for part in parts)
 
-    def _upload(self) -> None:
-        environment = {
-            **cluster_environment(self.request.configuration, self.request.cluster),
-            **self.request.suite.environment,
-        }
-        text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in environment.items())
-        with tempfile.TemporaryDirectory(prefix="osqual-") as directory:
-            local = Path(directory)
-            write_atomic(local / "environment", text, mode=0o600)
-            write_atomic(local / "script", self.request.suite.path.read_bytes(), mode=0o700)
-            self.machine.put_tree(local, self.directory)
-
-    def _follow(self) -> tuple[int | None, str]:
-        lost_since: float | None = None
-        for pause in pauses(POLL_S):
-            self.scope.cancellation.sleep(pause)
-            try:
-                said = self._look()
-                lost_since = None
-            except ConnectionLost as error:
-                lost_since = lost_since or time.monotonic()
-                if time.monotonic() - lost_since > LOST_S:
-                    return None, f"its node could not be reached any more: {error.details}"
-                self.machine.close()
-                continue
-            if said == "gone":
-                return None, "its process disappeared"
-            if said.isdigit():
-                return int(said), suite_job.signalled(int(said))
-        raise AssertionError("pauses have no end")
-
-    def _look(self) -> str:
-        """Fetch what it printed since; whether it runs, is gone, or its exit status."""
-        argv = ["sh", "-c", _LOOK, "osqual", self.directory, str(self.read + 1)]
-        text, _, said = self.machine.run(argv).stdout.rpartition("\nosqual-exit:")
-        self.read += len(text.encode())
-        with self.log.open("a", encoding="utf-8") as stream:
-            stream.write(text)
-        for line in text.splitlines():
-            self.scope.emit(EventKind.OUTPUT, line, source=self.request.suite.name)
-        return "running" if text and said.strip().isdigit() else said.strip()
-
-    def _end(self) -> None:
-        """Interrupt it, so that pytest writes its report, and wait for that a while."""
-        give_up = time.monotonic() + GRACE_S
-        try:
-            self.machine.run(["sh", "-c", _END, "osqual", self.directory, "INT"], check=False)
-            for pause in pauses(POLL_S):
-                if time.monotonic() > give_up or self._look() != "running":
-                    break
-                time.sleep(pause)
-            self.machine.run(["sh", "-c", _END, "osqual", self.directory, "KILL"], check=False)
-        except OsqualError as error:
-            self.scope.warn(f"the suite on the node could not be ended: {error.brief}")
-
-    def fetch(self) -> JunitReport:
-        """The report, fetched however the suite ended."""
-        try:
-            self.machine.get(f"{self.directory}/junit.xml", self.junit)
-        except OsqualError:
-            return JunitReport(problem="it left no report")
-        return read_junit(self.junit, self.request.suite.name)
-
-    def log_text(self) -> str:
-        return self.log.read_text(errors="replace") if self.log.exists() else ""
-
 
 def _conclude(
-    status: int | None, death: str, report: JunitReport, log: str, suite: str
+    end: RemoteEnd, remote: RemoteScript, choice: _Choice
 ) -> tuple[tuple[TestResult, ...], str]:
     """Results and problem. Without a report, what the log tells of single tests is kept."""
-    results = report.results or results_in(log, suite)
-    if death:
-        return results, death
-    if report.problem:
-        return results, report.problem
+    name, log = remote.request.suite.name, remote.log_text()
+    report = remote.fetch_report() or JunitReport(problem="it left no report")
+    results = report.results or results_in(log, name)
+    results = with_node_ids(results, (*ids_in(log), *choice.listed))
+    if only := remote.request.selection.only:
+        results = tuple(result for result in results if result.test_id in only)
+    return results, _problem(end, report, results, log, choice)
+
+
+def _problem(
+    end: RemoteEnd,
+    report: JunitReport,
+    results: Sequence[TestResult],
+    log: str,
+    choice: _Choice,
+) -> str:
+    status = end.exit_status
+    if end.death:
+        return end.death
     if status == NOTHING_COLLECTED:
-        return results, "it has no tests to run"
+        return "" if choice.left_out else "it has no tests to run"
     if status not in (0, TESTS_FAILED):
-        return results, f"pytest ended with exit status {status}"
-    failed = any(result.outcome in (Outcome.FAIL, Outcome.ERROR) for result in results)
-    if status == TESTS_FAILED and not failed:
-        return results, "its exit status says that a test failed, and its report has no such test"
-    return results, ""
+        said = re.findall(r"^(?:.*\berror: |ERROR:? +)(\S.*)$", log, re.MULTILINE)
+        return f"pytest ended with exit status {status}" + (f": {said[-1]}" if said else "")
+    if report.problem:
+        return report.problem
+    if status == TESTS_FAILED and not suite_job.any_failed(results):
+        return "its exit status says that a test failed, and its report has no such test"
+    return ""

@@ -16,7 +16,8 @@ from osqual.cancellation import Cancellation
 from osqual.cluster_file import read_cluster
 from osqual.errors import CommandFailed, InfrastructureError, TimeLimitExceeded
 from osqual.machine import Machine
-from osqual.model import Cluster, Node, Outcome, Role
+from osqual.model import Cluster, Node, Outcome, Role, Shard
+from osqual.mutes.pattern import matches_test
 from osqual.suites.junit import (
     MAX_DETAILS_CHARS,
     MAX_MESSAGE_CHARS,
@@ -61,18 +62,33 @@ class SuitePlugin:
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        """Keep the tests whose name contains one of the keywords."""
+        """Keep the tests that are asked for, and of these the ones that are not muted."""
+        wanted = [item for item in items if self._is_wanted(item.nodeid)]
+        muted = [item for item in wanted if self._is_muted(item.nodeid)]
+        chosen = self._shard([item for item in wanted if item not in muted])
         found = len(items)
-        keywords = [keyword.lower() for keyword in self.request.keywords]
-        chosen = [
-            item
-            for item in items
-            if not keywords or any(keyword in item.nodeid.lower() for keyword in keywords)
-        ]
         if len(chosen) < found:
             config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
             items[:] = chosen
-        self._progress.write("collected", count=len(chosen), found=found)
+        left_out = [item.nodeid for item in muted]
+        self._progress.write("collected", count=len(chosen), found=found, left_out=left_out)
+
+    def _shard(self, items: list[pytest.Item]) -> list[pytest.Item]:
+        if self.request.shard is None:
+            return items
+        number, of = self.request.shard
+        return Shard(number=number, of=of).take(items)
+
+    def _is_wanted(self, test_id: str) -> bool:
+        request = self.request
+        if request.only:
+            return test_id in request.only
+        lowered = test_id.lower()
+        return not request.keywords or any(word.lower() in lowered for word in request.keywords)
+
+    def _is_muted(self, test_id: str) -> bool:
+        request = self.request
+        return not request.only and any(matches_test(p, test_id) for p in request.leave_out)
 
     # What is told
 
@@ -167,6 +183,12 @@ def suite_request(pytestconfig: pytest.Config) -> PluginRequest:
 def dimensions(suite_request: PluginRequest) -> Mapping[str, str]:
     """The configuration's dimensions: os, os_version, platform, product, release, docker, …"""
     return suite_request.dimensions
+
+
+@pytest.fixture(scope="session")
+def parameters(suite_request: PluginRequest) -> Mapping[str, Any]:
+    """The suite's parameters."""
+    return suite_request.parameters
 
 
 @pytest.fixture(scope="session")

@@ -4,24 +4,31 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 REQUEST_VARIABLE = "OSQUAL_SUITE_REQUEST"
 
 
 @dataclass(frozen=True, kw_only=True)
 class PluginRequest:
-    """What the plugin is told, as JSON: paths, the configuration's dimensions, -k."""
+    """What the plugin is told, as JSON: paths, the configuration's dimensions, what to run."""
 
     cluster: Path
     control_dir: Path
     progress: Path
     dimensions: Mapping[str, str] = field(default_factory=dict)
     keywords: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    shard: tuple[int, int] | None = None
+    """Its number, counted from 1, and how many there are."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def dump(self) -> str:
         """The request as JSON."""
         document = dict(vars(self))
         document["dimensions"] = dict(self.dimensions)
+        document["parameters"] = dict(self.parameters)
         return json.dumps(document, indent=2, default=str) + "\n"
 
     @classmethod
@@ -34,4 +41,8 @@ class PluginRequest:
             progress=Path(document["progress"]),
             dimensions=document["dimensions"],
             keywords=tuple(document["keywords"]),
+            leave_out=tuple(document["leave_out"]),
+            only=tuple(document["only"]),
+            shard=tuple(document["shard"]) if document["shard"] else None,
+            parameters=document["parameters"],
         )

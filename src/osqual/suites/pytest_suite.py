@@ -49,7 +49,7 @@ class PytestSuite:
         env = _prepare(request, files, scope)
         reader = _ProgressReader(request, files.progress, scope)
         end = suite_job.run_job(
-            f"suite-{name}",
+            request.name,
             pytest_argv(request, files),
             directory=files.job,
             cwd=_home(request.suite.path),
@@ -60,7 +60,11 @@ class PytestSuite:
         report = read_junit(files.junit, name)
         results = _confirmed(report, reader.progress)
         skipped = _nothing_chosen(end, request.selection, reader.progress)
-        problem = "" if skipped else _problem(end, report, reader.progress, results)
+        problem = _unknown(request.selection, reader.progress, results)
+        if not skipped:
+            problem = _problem(end, report, reader.progress, results) or problem
+        if _empty_shard(end, request, reader.progress):
+            problem = ""
         if not problem and suite_job.any_failed(results):
             problem = self._probe(request.cluster, scope)
         return SuiteResult(
@@ -70,6 +74,7 @@ class PytestSuite:
             duration_s=end.duration_s,
             problem=problem,
             skipped=skipped,
+            left_out=reader.progress.left_out,
             artefacts=tuple(
                 path
                 for path in (files.junit, end.job.stdout, end.job.stderr, files.progress)
@@ -167,6 +172,10 @@ def _prepare(request: SuiteRequest, files: _Files, scope: RunScope) -> dict[str,
         progress=files.progress,
         dimensions=request.configuration.dimensions,
         keywords=request.selection.keywords,
+        leave_out=request.selection.leave_out,
+        only=request.selection.only,
+        shard=None if request.shard is None else (request.shard.number, request.shard.of),
+        parameters=request.suite.parameters,
     )
     write_atomic(files.request, plugin.dump())
     path = request.suite.path
@@ -230,13 +239,27 @@ def _confirmed(report: JunitReport, progress: SuiteProgress) -> tuple[TestResult
     )
 
 
+def _empty_shard(end: suite_job.JobEnd, request: SuiteRequest, progress: SuiteProgress) -> bool:
+    """Whether there were fewer tests than shards."""
+    nothing = end.exit_status == _NOTHING_COLLECTED
+    return request.shard is not None and nothing and progress.found > 0
+
+
 def _nothing_chosen(end: suite_job.JobEnd, selection: Selection, progress: SuiteProgress) -> str:
     """Whether -k left nothing of a suite that has tests: then it was not run, on purpose."""
-    if end.exit_status == _NOTHING_COLLECTED and selection.keywords and progress.found:
+    nothing = end.exit_status == _NOTHING_COLLECTED and not progress.left_out
+    if nothing and selection.keywords and not selection.only and progress.found:
         return f"none of its {progress.found} tests has a name that contains " + " or ".join(
             repr(keyword) for keyword in selection.keywords
         )
     return ""
+
+
+def _unknown(selection: Selection, progress: SuiteProgress, results: Sequence[TestResult]) -> str:
+    """Tests that were asked for by their ids and that the suite does not have (any more)."""
+    ran = {result.test_id for result in results} | progress.results.keys()
+    missing = [test for test in selection.only if test not in ran]
+    return f"it has no such test: {', '.join(missing)}" if missing else ""
 
 
 def _problem(
@@ -247,6 +270,8 @@ def _problem(
 ) -> str:
     """Why the suite cannot be believed; empty when it can."""
     status = end.exit_status
+    if status == _NOTHING_COLLECTED and progress.left_out:
+        return ""
     if end.death:
         return end.death + (f", while {progress.running} ran" if progress.running else "")
     if status not in (0, _TESTS_FAILED):

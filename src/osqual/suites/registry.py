@@ -6,12 +6,18 @@ from types import MappingProxyType
 from osqual.errors import InvalidInput
 from osqual.model import Suite
 from osqual.suites.base import SuiteKind
+from osqual.suites.command_on_node import CommandOnNode
 from osqual.suites.command_suite import CommandSuite, check_command
 from osqual.suites.on_node import PytestOnNode
 from osqual.suites.pytest_suite import PytestSuite
 
 SUITE_KINDS: Mapping[str, SuiteKind] = MappingProxyType(
-    {"pytest": PytestSuite(), "pytest_on_node": PytestOnNode(), "command": CommandSuite()}
+    {
+        "pytest": PytestSuite(),
+        "pytest_on_node": PytestOnNode(),
+        "command": CommandSuite(),
+        "command_on_node": CommandOnNode(),
+    }
 )
 
 
@@ -24,5 +30,5 @@ def check_suites(suites: Iterable[Suite]) -> None:
                 details=f"Known kinds: {', '.join(SUITE_KINDS)}",
                 resolution="correct `kind` in the product definition",
             )
-        if suite.kind == "command":
+        if suite.kind.startswith("command"):
             check_command(suite)

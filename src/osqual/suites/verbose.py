@@ -16,6 +16,11 @@ _BEGUN = re.compile(r"^([\w./-]+\.py::\S+)")
 _WORD = re.compile(rf"(?:^|\s)({'|'.join(_OUTCOMES)})(?:\s+\(.*\))?(?:\s+\[ *\d+%\])?\s*$")
 
 
+def ids_in(log: str) -> tuple[str, ...]:
+    """The ids of the tests that were begun."""
+    return tuple(begun[1] for line in log.splitlines() if (begun := _BEGUN.match(line)))
+
+
 def results_in(log: str, suite: str) -> tuple[TestResult, ...]:
     """A result for each test whose end was printed; with `-s` its own output stands in between."""
     results: dict[str, TestResult] = {}

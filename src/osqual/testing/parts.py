@@ -1,0 +1,89 @@
+"""Running a suite by its kind: as a whole, in shards side by side, or some tests on their own."""
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from osqual.context import RunContext, need
+from osqual.model import Outcome, Selection, Shard, Suite, SuiteResult, TestResult
+from osqual.signature import signature_of
+from osqual.suites.base import SuiteRequest
+
+FAILURES = (Outcome.FAIL, Outcome.ERROR)
+
+
+def run_whole(suite: Suite, selection: Selection, context: RunContext) -> SuiteResult:
+    """All of a suite, in as many parts at the same time as its definition says."""
+    if suite.shards == 1:
+        return run_part(suite, selection, "", context)
+    shards = [Shard(number=n + 1, of=suite.shards) for n in range(suite.shards)]
+    with ThreadPoolExecutor(max_workers=suite.shards, thread_name_prefix="shard") as pool:
+        results = list(
+            pool.map(lambda shard: run_part(suite, selection, "", context, shard), shards)
+        )
+    return merged(suite.name, results)
+
+
+def run_part(
+    suite: Suite, selection: Selection, part: str, context: RunContext, shard: Shard | None = None
+) -> SuiteResult:
+    """A suite, a shard of it, or some tests on their own, each under its own name."""
+    name = f"shard-{shard.number}" if shard else part
+    request = SuiteRequest(
+        suite=replace(suite, environment={**suite.environment, **told(suite, shard)}),
+        configuration=context.configuration,
+        cluster=need(context.cluster),
+        selection=selection,
+        directory=context.scope.directory / "suites" / suite.name / name,
+        part=name,
+        shard=shard,
+    )
+    request.directory.mkdir(parents=True, exist_ok=True)
+    limited = context.scope.limited(suite.timeout_s, f"the suite {suite.name}")
+    return with_signatures(context.parts.suite_kinds[suite.kind].run(request, limited))
+
+
+def told(suite: Suite, shard: Shard | None) -> dict[str, str]:
+    """Parameters and shard, as environment variables."""
+    values = {
+        f"OSQUAL_PARAMETER_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
+        for name, value in suite.parameters.items()
+    }
+    if shard is not None:
+        values |= {"OSQUAL_SHARD": str(shard.number), "OSQUAL_SHARDS": str(shard.of)}
+    return values
+
+
+def merged(name: str, parts: Sequence[SuiteResult]) -> SuiteResult:
+    """The shards of a suite as one result; a problem of one is a problem of all."""
+    problems = [f"part {n}: {part.problem}" for n, part in enumerate(parts, 1) if part.problem]
+    ran = [part for part in parts if not part.skipped]
+    statuses = [part.exit_status for part in ran]
+    return SuiteResult(
+        suite=name,
+        results=tuple(result for part in parts for result in part.results),
+        exit_status=None if None in statuses else max((s for s in statuses if s), default=0),
+        duration_s=max((part.duration_s for part in parts), default=0.0),
+        problem="; ".join(problems),
+        skipped="" if ran or not parts else parts[0].skipped,
+        artefacts=tuple(path for part in parts for path in part.artefacts),
+        left_out=tuple(dict.fromkeys(test for part in parts for test in part.left_out)),
+        remarks=tuple(dict.fromkeys(remark for part in parts for remark in part.remarks)),
+    )
+
+
+def with_signatures(suite: SuiteResult) -> SuiteResult:
+    """The suite with a signature for every failure."""
+    return replace(suite, results=tuple(with_signature(result) for result in suite.results))
+
+
+def with_signature(result: TestResult) -> TestResult:
+    """The result with its signature, when it failed at least once."""
+    if result.outcome not in (*FAILURES, Outcome.FLAKY):
+        return result
+    return replace(
+        result,
+        signature=signature_of(result.message, result.details),
+        failures=max(1, result.failures),
+    )
