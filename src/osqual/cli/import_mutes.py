@@ -64,9 +64,6 @@ def import_mutes(
     found = importer.plan()
     print_problems(found.problems)
     tell(_report(found))
-    if found.entries:
-        text = "Runs of this version do not read mutes.yaml yet: keep -k where runs are made."
-        tell((text,), colour="yellow")
     tell((f"left as it is: {text}" for text in found.skipped), colour="yellow")
     carry_out(found.draft, writing, _document(found))
 

@@ -46,11 +46,13 @@ shift
 ) > /dev/null 2>&1 < /dev/null &
 echo $! > group.part; mv group.part group
 """
+# How it stands is asked first: what a script prints just before it ends is then still read.
 _LOOK = """
 cd "$1"
+alive=$(kill -0 -"$(cat group)" 2> /dev/null && echo running || echo gone)
+said=$(cat exit 2> /dev/null || echo "$alive")
 tail -c +"$2" log 2> /dev/null | head -c 200000
-printf '\\n%s' "osqual-exit:"
-cat exit 2> /dev/null || { kill -0 -"$(cat group)" 2> /dev/null && echo running || echo gone; }
+printf '\\n%s' "osqual-exit:$said"
 """
 _END = """
 cd "$1"
