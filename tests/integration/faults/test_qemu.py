@@ -20,7 +20,16 @@ pytestmark = [pytest.mark.qemu, pytest.mark.timeout(6 * 3600)]
 REPEATABLE = ("store:", "write", "start")
 """Kinds of boundaries whose number does not depend on how quick machines are."""
 
-ENDLESS = "def test_that_does_not_end():\n    import time\n    time.sleep(600)\n"
+CUT_OFF = """
+
+def test_that_is_cut_off_once():
+    import pathlib, time
+
+    mark = pathlib.Path({mark!r})
+    if not mark.exists():
+        mark.touch()
+        time.sleep(600)
+"""
 """Keeps the step in which osqual is to be killed from ending first."""
 
 
@@ -93,11 +102,14 @@ def runs(workshop: Workshop) -> list[str]:
     return [run["id"] for run in json.loads(workshop.osqual("runs", "--json").stdout or "[]")]
 
 
-def test_a_machine_killed_with_osqual_is_made_again(workshop: Workshop, tiny: Path) -> None:
+def test_a_machine_killed_with_osqual_is_made_again(
+    workshop: Workshop, tiny: Path, tmp_path: Path
+) -> None:
     workshop.run(leaf=TINY)  # the image is there now
     workshop.reset_catalogue(TINY)
     tests = workshop.catalogue / "products/hello/tests/test_hello.py"
-    tests.write_text(f"{tests.read_text()}\n\n{ENDLESS}")
+    mark = tmp_path / "mark"
+    tests.write_text(tests.read_text() + CUT_OFF.format(mark=str(mark)))
     child = workshop.start("run", TINY)
     run = ""
 
@@ -106,12 +118,11 @@ def test_a_machine_killed_with_osqual_is_made_again(workshop: Workshop, tiny: Pa
         assert child.poll() is None, child.communicate()
         run = runs(workshop)[0]
         steps = {step["name"]: step["status"] for step in workshop.stored(run)["steps"]}
-        return bool(steps["test"] == "running")
+        return bool(steps["test"] == "running" and mark.exists())
 
     wait_until(tests_run, limit_s=900, what="the tests to begin")
     child.kill()
     child.communicate()
-    workshop.reset_catalogue("products")
     for process in marked_processes():
         if process.job.is_relative_to(workshop.state):
             os.kill(process.pid, signal.SIGKILL)
