@@ -26,6 +26,7 @@ ELSEWHERE = (
         "runs",
         "why",
         "rerun",
+        "report",
         "publish",
         "verify",
         "keys",

@@ -48,6 +48,14 @@ publish_option = click.option(
     "the branch that is checked out; a commit pushed to its remote.",
 )
 
+log_format_option = click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How progress is written on standard error; json: one event a line.",
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 

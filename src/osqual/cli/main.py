@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "runs": ("Qualify", "runs:runs", "List runs and their verdicts."),
     "why": ("Qualify", "why:why", "Why tests failed: since when, where else, what changed."),
     "rerun": ("Qualify", "rerun:rerun", "Once more on the image of an earlier run."),
+    "report": ("Qualify", "report:report", "One run as text, Markdown, HTML, JSON or JUnit."),
     "logs": ("Qualify", "logs:logs", "Show what a run did, its output and its consoles."),
     "publish": ("Qualify", "publish:publish", "Publish what a run found, again or later."),
     "ssh": ("Qualify", "ssh:ssh", "Open a shell on a node of a run that was kept."),
@@ -120,7 +121,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     # 700 of them takes a quarter of the time.
     gc.set_threshold(1_000_000, 10, 10)
     try:
-        code = cli.main(args=None if argv is None else list(argv), standalone_mode=False)
+        arguments = None if argv is None else list(argv)
+        code = cli.main(args=arguments, standalone_mode=False, color=colour())
     except OsqualError as error:
         show_error(error)
         code = error.exit_code
@@ -147,13 +149,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     sys.exit(int(code or 0))
 
 
+def colour() -> bool | None:
+    """Never where NO_COLOR is set; None leaves it to whether this is a terminal."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
 def show_error(error: OsqualError) -> None:
     """Brief in red, then details and what to do, on standard error."""
-    click.secho(f"error: {error.brief}", fg="red", err=True)
+    click.secho(f"error: {error.brief}", fg="red", err=True, color=colour())
     if error.details:
         click.echo("\n".join(f"  {line}" for line in error.details.rstrip().splitlines()), err=True)
     if error.resolution:
-        click.secho(f"To do: {error.resolution}", err=True)
+        click.echo(f"To do: {error.resolution}", err=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import click
 
-from osqual.cli.common import current_settings, jobs_option, json_option
+from osqual.cli.common import current_settings, jobs_option, json_option, log_format_option
 
 
 @click.command()
@@ -10,9 +10,16 @@ from osqual.cli.common import current_settings, jobs_option, json_option
 @jobs_option
 @click.option("-v", "--verbose", is_flag=True, help="Show what scripts and tools print.")
 @click.option("-q", "--quiet", is_flag=True, help="Show warnings, failures and step ends only.")
+@log_format_option
 @json_option
 def resume(
-    names: tuple[str, ...], *, jobs: int | None, verbose: bool, quiet: bool, as_json: bool
+    names: tuple[str, ...],
+    *,
+    jobs: int | None,
+    verbose: bool,
+    quiet: bool,
+    log_format: str,
+    as_json: bool,
 ) -> int:
     """Go on with each RUN whose process has died (default: all of this state directory).
 
@@ -22,5 +29,5 @@ def resume(
     """
     from osqual.cli.running import Showing, resume_all
 
-    showing = Showing(as_json=as_json, verbose=verbose, quiet=quiet)
+    showing = Showing(as_json=as_json, verbose=verbose, quiet=quiet, log_format=log_format)
     return resume_all(names, current_settings(), showing, jobs)

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import click
 
-from osqual.cli.common import catalogue_option, jobs_option, json_option, publish_option
+from osqual.cli.common import (
+    catalogue_option,
+    jobs_option,
+    json_option,
+    log_format_option,
+    publish_option,
+)
 
 EPILOG = """\b
 Examples:
@@ -85,6 +91,7 @@ def parse_share(_context: click.Context, _option: click.Parameter, value: str) -
 @jobs_option
 @click.option("-v", "--verbose", is_flag=True, help="Show what scripts and tools print.")
 @click.option("-q", "--quiet", is_flag=True, help="Show warnings, failures and step ends only.")
+@log_format_option
 @json_option
 @catalogue_option
 def run(
@@ -103,6 +110,7 @@ def run(
     max_total_cost: float | None,
     verbose: bool,
     quiet: bool,
+    log_format: str,
     as_json: bool,
     start: Path,
 ) -> int:
@@ -134,7 +142,7 @@ def run(
     )
     if dry_run:
         return preview_all(catalogue, chosen, options, settings, as_json=as_json)
-    showing = Showing(as_json=as_json, verbose=verbose, quiet=quiet)
+    showing = Showing(as_json=as_json, verbose=verbose, quiet=quiet, log_format=log_format)
     return run_all(catalogue, chosen, options, settings, showing, jobs)
 
 

@@ -20,6 +20,7 @@ from osqual.parts import BUILT_IN, Parts
 from osqual.preview import preview
 from osqual.prospects import Prospect, prospects_of, resumable
 from osqual.reap import Remains, find_dead, reap
+from osqual.report.json_lines import JsonLines, Messages
 from osqual.report.many import ManyRenderer
 from osqual.report.one_at_a_time import OneAtATime
 from osqual.report.summary import print_summary, result_document
@@ -40,6 +41,7 @@ class Showing:
     as_json: bool = False
     verbose: bool = False
     quiet: bool = False
+    log_format: str = "text"
 
 
 def run_all(
@@ -54,7 +56,7 @@ def run_all(
 
     What runs of this state directory left whose process has died is ended first.
     """
-    with session(settings) as (engine, progress):
+    with session(settings, log_format=showing.log_format) as (engine, progress):
         end_dead_runs(engine, progress)
         prospects = prospects_of(catalogue, configurations, options, engine)
         return conduct(prospects, engine, progress, showing, jobs)
@@ -62,7 +64,7 @@ def run_all(
 
 def resume_all(names: Sequence[str], settings: Settings, showing: Showing, jobs: int | None) -> int:
     """Go on with each of these runs, or with all whose process has died. The exit code."""
-    with session(settings) as (engine, progress):
+    with session(settings, log_format=showing.log_format) as (engine, progress):
         runs = [engine.store.run(name) for name in names]
         if not names:
             runs = [found.run for found in find_dead(engine) if found.run is not None][::-1]
@@ -73,9 +75,13 @@ def resume_all(names: Sequence[str], settings: Settings, showing: Showing, jobs:
 
 
 @contextmanager
-def session(settings: Settings, parts: Parts = BUILT_IN) -> Iterator[tuple[Engine, Console]]:
+def session(
+    settings: Settings, parts: Parts = BUILT_IN, *, log_format: str = "text"
+) -> Iterator[tuple[Engine, Console]]:
     """The one orchestrator of the state directory, which signals stop; and where it speaks."""
     progress = Console(stderr=True)
+    if log_format == "json":
+        progress = Console(file=Messages(JsonLines(sys.stderr)), width=10_000)
     cancellation = Cancellation()
     purpose = "osqual " + " ".join(sys.argv[1:])
     with (
@@ -110,7 +116,9 @@ def conduct(
     state = engine.settings.directories.state
     with ExitStack() as stack:
         watcher: Watcher
-        if at_most == 1:
+        if showing.log_format == "json":
+            watcher = JsonLines(sys.stderr)
+        elif at_most == 1:
             watcher = OneAtATime(progress, verbose=showing.verbose, quiet=showing.quiet)
         else:
             watcher = stack.enter_context(ManyRenderer(progress, quiet=showing.quiet))

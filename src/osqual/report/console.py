@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.status import Status
 
 from osqual.events import Event, EventKind
+from osqual.report.time_left import TimeLeft
 
 OUTCOME_STYLES = {"pass": "green", "fail": "red", "error": "red", "skip": "yellow"}
 STEP_SIGNS = {"done": "[green]✓[/]", "failed": "[red]✗[/]", "skipped": "[dim]-[/]"}
@@ -27,11 +28,13 @@ class ConsoleRenderer:
         verbose: bool = False,
         quiet: bool = False,
         clock: Callable[[], float] = time.time,
+        time_left: TimeLeft | None = None,
     ) -> None:
         self._console = console
         self._verbose = verbose
         self._quiet = quiet
         self._clock = clock
+        self._time_left = time_left or TimeLeft()
         self._started = clock()
         self._step_started = self._started
         self._status: Status | None = None
@@ -64,6 +67,7 @@ class ConsoleRenderer:
 
     def __call__(self, event: Event) -> None:
         """Show one event; kinds it does not know are not shown."""
+        self._time_left.notice(event, self._clock())
         handler = self._handlers.get(event.kind)
         if handler is not None:
             handler(event)
@@ -75,6 +79,13 @@ class ConsoleRenderer:
 
     def _line(self, text: str) -> None:
         self._console.print(f"[dim]{self._elapsed()}[/] {text}", highlight=False, soft_wrap=True)
+
+    def _update(self, step: str, doing: str = "") -> None:
+        """The live status: step, what it is doing, and the time left."""
+        if self._status is not None:
+            left = self._time_left.words(self._clock())
+            rest = f"  [dim]{left}[/]" if left else ""
+            self._status.update(f"[bold]{escape(step)}[/]  {doing}{rest}")
 
     def _elapsed(self) -> str:
         minutes, seconds = divmod(int(self._clock() - self._started), 60)
@@ -91,7 +102,7 @@ class ConsoleRenderer:
     def _step_start(self, event: Event) -> None:
         self._step_started = event.time
         if self._status is not None:
-            self._status.update(f"[bold]{escape(event.step)}[/]")
+            self._update(event.step)
         elif not self._quiet:
             self._line(f"  {escape(event.step)} …")
 
@@ -106,8 +117,7 @@ class ConsoleRenderer:
         share = f" {100 * done // total} %" if done is not None and total else ""
         node = f"{event.data['node']}: " if event.data.get("node") else ""
         text = escape(f"{node}{event.message}{share}")
-        if self._status is not None:
-            self._status.update(f"[bold]{escape(event.step)}[/]  {text}")
+        self._update(event.step, text)
         if not self._quiet and (self._status is None or self._verbose) and not share:
             self._line(f"    {text}")
 
@@ -115,8 +125,8 @@ class ConsoleRenderer:
         source = str(event.data.get("source", ""))
         if self._verbose:
             self._line(f"    [dim]{escape(source)}│[/] {escape(event.message)}")
-        elif self._status is not None:
-            self._status.update(f"[bold]{escape(event.step)}[/]  {escape(source)}")
+        else:
+            self._update(event.step, escape(source))
 
     def _test(self, event: Event) -> None:
         outcome = str(event.data.get("outcome", ""))

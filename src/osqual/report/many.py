@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
@@ -16,6 +16,7 @@ from osqual.prospects import Prospect
 from osqual.report.console import STEP_SIGNS
 from osqual.report.durations import duration
 from osqual.report.summary import STYLES
+from osqual.report.time_left import TimeLeft
 from osqual.side_by_side import Ended
 
 
@@ -23,27 +24,16 @@ from osqual.side_by_side import Ended
 class Line:
     """What is known of one run that goes on."""
 
-    prospect: Prospect
+    configuration: str
     started: float
-    step: str = ""
-    step_started: float = 0.0
+    time_left: TimeLeft
     doing: str = ""
-    ended_steps: set[str] = field(default_factory=set)
-
-    def left_s(self, now: float) -> float | None:
-        """Seconds it will take yet, if the runs before tell."""
-        if not self.prospect.steps_s:
-            return None
-        ahead = {k: v for k, v in self.prospect.steps_s.items() if k not in self.ended_steps}
-        current = ahead.pop(self.step, 0.0) - (now - self.step_started)
-        return max(0.0, current) + sum(ahead.values())
 
     def text(self, now: float) -> str:
         """Configuration, step, elapsed, and time left."""
-        left = self.left_s(now)
-        rest = "" if left is None else f", about {duration(left)} left"
-        took = duration(now - self.started)
-        return f"{self.prospect.configuration}  {self.step or 'begins'}  {took}{rest}"
+        words = self.time_left.words(now)
+        took = duration(now - self.started) + (f", {words}" if words else "")
+        return f"{self.configuration}  {self.time_left.step or 'begins'}  {took}"
 
 
 class ManyRenderer:
@@ -84,7 +74,11 @@ class ManyRenderer:
 
     def begins(self, prospect: Prospect) -> Subscriber:
         """See `side_by_side.Watcher`."""
-        line = Line(prospect=prospect, started=self._clock())
+        line = Line(
+            configuration=prospect.configuration,
+            started=self._clock(),
+            time_left=TimeLeft(steps_s=prospect.steps_s),
+        )
         with self._lock:
             self._waiting.pop(prospect.configuration, None)
             self._lines[prospect.configuration] = line
@@ -114,12 +108,11 @@ class ManyRenderer:
 
     def _event(self, line: Line, event: Event) -> None:
         now = self._clock()
+        with self._lock:
+            line.time_left.notice(event, now)
         if event.kind is EventKind.STEP_STARTED:
-            with self._lock:
-                line.step, line.step_started, line.doing = event.step, now, ""
+            line.doing = ""
         elif event.kind is EventKind.STEP_ENDED:
-            with self._lock:
-                line.ended_steps.add(event.step)
             status = str(event.data.get("status"))
             if self._live is None and (not self._quiet or status == "failed"):
                 sign = STEP_SIGNS.get(status, "·")
@@ -129,7 +122,7 @@ class ManyRenderer:
             with self._lock:
                 line.doing = event.message
         elif event.kind in (EventKind.WARNING, EventKind.RETRY):
-            where = escape(line.prospect.configuration)
+            where = escape(line.configuration)
             self._say(f"{where}  [yellow]{event.kind.value}:[/] {escape(event.message)}")
 
     # How it looks

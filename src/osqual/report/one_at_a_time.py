@@ -7,6 +7,7 @@ from rich.console import Console
 from osqual.events import Subscriber
 from osqual.prospects import Prospect
 from osqual.report.console import ConsoleRenderer
+from osqual.report.time_left import TimeLeft
 from osqual.side_by_side import Ended
 
 
@@ -21,7 +22,12 @@ class OneAtATime:
 
     def begins(self, prospect: Prospect) -> Subscriber:
         """See `side_by_side.Watcher`."""
-        renderer = ConsoleRenderer(self._console, verbose=self._verbose, quiet=self._quiet)
+        renderer = ConsoleRenderer(
+            self._console,
+            verbose=self._verbose,
+            quiet=self._quiet,
+            time_left=TimeLeft(steps_s=prospect.steps_s),
+        )
         return self._shown.enter_context(renderer)
 
     def waits(self, prospect: Prospect, why: str) -> None:
