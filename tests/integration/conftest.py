@@ -26,6 +26,7 @@ PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "qemu": ("qemu-system-x86_64", "qemu-img", "ssh", "mmdebstrap", "sfdisk"),
     "packer": ("packer",),
     "postgres": ("initdb", "pg_ctl"),
+    "browser": ("chromium",),
 }
 RUN_LIMIT_S = 4500
 """Not how long a run may take, but when it certainly hangs."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 from osqual.catalogue.catalogue import Catalogue
@@ -14,7 +15,7 @@ from osqual.catalogue.files import (
     source_name,
 )
 from osqual.catalogue.profile import parse_profile, topology_of
-from osqual.catalogue.recipes import RecipeReader
+from osqual.catalogue.recipes import Built, RecipeReader
 from osqual.catalogue.usage import used_files
 from osqual.errors import InvalidFile, InvalidInput
 from osqual.model import Configuration, PublishAndTest
@@ -43,33 +44,58 @@ class Description:
     problems: tuple[InvalidFile, ...]
 
 
-def describe(catalogue: Catalogue, configuration: Configuration) -> Description:
-    """Read everything of a configuration that can be read."""
-    reader = _Lenient(catalogue=catalogue)
-    recipes = RecipeReader(catalogue=catalogue)
-    built = recipes.built(configuration)
-    problems = [built.problem] if isinstance(built.problem, InvalidFile) else []
-    facts, broken = facts_of(catalogue, configuration.path, configuration.dimensions)
-    topology = reader.profile_topology(configuration)
-    config = reader.config(configuration)
-    aliases = catalogue.conventions.aliases
-    return Description(
-        configuration=configuration,
-        dimensions=tuple(
-            (name, value, aliases.get(name, {}).get(value, value))
-            for name, value in configuration.dimensions.items()
-        ),
-        files=tuple(_files(catalogue, configuration)),
-        base_images=built.base_images,
-        cluster=topology,
-        tests=_tests(config) if config else {},
-        recipe=built.recipe.digest if built.recipe else "",
-        recipe_problem=built.problem.brief if built.problem else "",
-        shared_with=_sharing(recipes, built.recipe.digest) if built.recipe else (),
-        facts=facts,
-        record=reader.record(configuration),
-        problems=(*problems, *broken, *reader.problems),
-    )
+@dataclass(frozen=True, kw_only=True)
+class Describer:
+    """Describes configurations of one catalogue; what they share is read once."""
+
+    catalogue: Catalogue
+
+    def describe(self, configuration: Configuration) -> Description:
+        """Read everything of a configuration that can be read."""
+        catalogue = self.catalogue
+        reader = _Lenient(catalogue=catalogue)
+        built = self.built(configuration)
+        problems = [built.problem] if isinstance(built.problem, InvalidFile) else []
+        facts, broken = facts_of(catalogue, configuration.path, configuration.dimensions)
+        topology = reader.profile_topology(configuration)
+        config = reader.config(configuration)
+        aliases = catalogue.conventions.aliases
+        return Description(
+            configuration=configuration,
+            dimensions=tuple(
+                (name, value, aliases.get(name, {}).get(value, value))
+                for name, value in configuration.dimensions.items()
+            ),
+            files=tuple(_files(catalogue, configuration)),
+            base_images=built.base_images,
+            cluster=topology,
+            tests=_tests(config) if config else {},
+            recipe=built.recipe.digest if built.recipe else "",
+            recipe_problem=built.problem.brief if built.problem else "",
+            shared_with=self._shared.get(built.recipe.digest, ()) if built.recipe else (),
+            facts=facts,
+            record=reader.record(configuration),
+            problems=(*problems, *broken, *reader.problems),
+        )
+
+    def built(self, configuration: Configuration) -> Built:
+        """How a configuration's image is built."""
+        return self.all_built[configuration.path]
+
+    @cached_property
+    def all_built(self) -> Mapping[str, Built]:
+        """Path -> how it is built, for the whole catalogue."""
+        reader = RecipeReader(catalogue=self.catalogue)
+        return {item.path: reader.built(item) for item in self.catalogue.configurations()}
+
+    @cached_property
+    def _shared(self) -> Mapping[str, tuple[str, ...]]:
+        """Digest of a recipe -> the configurations that have it."""
+        found: dict[str, list[str]] = {}
+        for path, item in self.all_built.items():
+            if item.recipe is not None:
+                found.setdefault(item.recipe.digest, []).append(path)
+        return {digest: tuple(paths) for digest, paths in found.items()}
 
 
 def _files(catalogue: Catalogue, configuration: Configuration) -> list[tuple[str, str]]:
@@ -89,13 +115,6 @@ def _files(catalogue: Catalogue, configuration: Configuration) -> list[tuple[str
 def _absence(key: str) -> str:
     needed = key == "template" or key.startswith("file:")
     return "MISSING" if needed else "none" if key == "setup" else "none, so the defaults hold"
-
-
-def _sharing(recipes: RecipeReader, digest: str) -> tuple[str, ...]:
-    built = (recipes.built(item) for item in recipes.catalogue.configurations())
-    return tuple(
-        item.configuration.path for item in built if item.recipe and item.recipe.digest == digest
-    )
 
 
 def _tests(config: PublishAndTest) -> Mapping[str, str]:

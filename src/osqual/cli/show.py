@@ -34,13 +34,13 @@ def show(*, leaf: str, as_json: bool, start: Path) -> None:
     from datetime import UTC, datetime
 
     from osqual.catalogue.catalogue import open_catalogue
-    from osqual.catalogue.describe import describe
+    from osqual.catalogue.describe import Describer
     from osqual.catalogue.tree import upwards
     from osqual.mutes.inventory import read_inventory
 
     catalogue = open_catalogue(start)
     configuration = catalogue.configuration(leaf)
-    found = describe(catalogue, configuration)
+    found = Describer(catalogue=catalogue).describe(configuration)
     images = local_images(catalogue)
     inventory = read_inventory(catalogue, [configuration])
     above = set(upwards(configuration.path))

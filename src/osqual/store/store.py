@@ -301,6 +301,16 @@ class Store:
             found.setdefault(row["name"], []).append(float(row["took"]))
         return found
 
+    def rows_of(self, name: str, run_ids: Sequence[str]) -> dict[str, list[Row]]:
+        """The steps, suites, results or resources of some runs, by run: one query for all."""
+        table = {"steps": steps, "suites": suites, "results": results, "resources": resources}[name]
+        order = steps.c.position if table is steps else tuple(table.primary_key)[-1]
+        query = select(table).where(table.c.run_id.in_(list(run_ids))).order_by(order)
+        found: dict[str, list[Row]] = {run_id: [] for run_id in run_ids}
+        for row in self._rows(query):
+            found[row["run_id"]].append(row)
+        return found
+
     def suites(self, run_id: str) -> list[Row]:
         """A run's suites by name."""
         return self._rows(select(suites).where(suites.c.run_id == run_id).order_by(suites.c.name))

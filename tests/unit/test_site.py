@@ -1,0 +1,170 @@
+"""The data and pages of a site: from a clone alone, with a store, and with hostile content."""
+
+import html
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from osqual.catalogue.catalogue import open_catalogue
+from osqual.site.build import Wish, build_site
+from osqual.site.past_runs import epoch
+from osqual.site.run_data import safe_url
+from osqual.site.writer import SiteWriter
+from tests.fixtures.catalogue_small import LEAF, publish, small_catalogue, write
+from tests.fixtures.shell import ONE, TWO, Shell
+from tests.fixtures.site import data_of, made_site
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_site(tmp_path_factory.mktemp("site"))
+
+
+def built(root: Path, out: Path) -> Path:
+    wish = Wish(catalogue=open_catalogue(root), title="small")
+    build_site(wish, SiteWriter(root=out))
+    return out
+
+
+def document(out: Path, name: str) -> Any:
+    return data_of(out, name)
+
+
+def test_the_command_makes_a_site_of_a_clone_and_no_store(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OSQUAL_STATE_DIR", str(tmp_path / "state"))
+    publish(shell.root, ONE, {"us-west-2": "ami-1a"}, verdict="qualified", run="r1")
+    shell.commit()
+    out = tmp_path / "out"
+    assert shell.osqual("site", "build", str(out), "--json") == 0
+    told = json.loads(shell.out)
+    assert (told["configurations"], told["runs"]) == (2, 1)
+    assert Path(told["index"]).is_file()
+    assert not (tmp_path / "state").exists()
+    assert shell.status() == ""
+    catalogue = document(out, "catalogue")
+    assert catalogue["paths"] == [ONE, TWO]
+    assert catalogue["standing"] == "qn"
+    assert catalogue["history"] == ["q", ""]
+    assert catalogue["commit"] == shell.git("rev-parse", "HEAD").strip()
+
+
+def test_every_page_has_a_strict_policy_and_nothing_inline(site: Path) -> None:
+    pages = list(site.glob("*.html"))
+    assert len(pages) == 8
+    for page in pages:
+        text = page.read_text()
+        assert "default-src 'none'" in html.unescape(text)
+        assert "unsafe" not in text
+        assert not re.search(r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son\w+=\"", text)
+        for name in re.findall(r'(?:src|href)="([^"#]+)"', text):
+            assert "//" not in name
+            assert (site / name).is_file(), f"{page.name}: {name}"
+        assert "window.hurt" not in text or "&lt;script&gt;" in text
+
+
+def test_scripts_ask_no_host_and_parse_no_markup(site: Path) -> None:
+    scripts = list(site.glob("assets/js/*.js"))
+    assert scripts
+    for path in scripts:
+        text = path.read_text()
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", text)
+        assert not re.search(r"fetch\(|XMLHttpRequest|https?://(?!www\.w3\.org/2000/svg)\w", text)
+
+
+def test_text_of_others_is_inert_in_every_data_file(site: Path) -> None:
+    for path in site.glob("data/**/*.js"):
+        text = path.read_text(encoding="ascii")
+        assert "\\u001b" not in text, path
+        assert "\\u202e" not in text, path
+
+
+def test_a_run_that_store_and_record_know_is_told_once_with_what_both_tell(site: Path) -> None:
+    runs = document(site, "runs")
+    ids = [run["id"] for run in runs]
+    assert len(ids) == len(set(ids)) == 69
+    newest = runs[0]
+    run = document(site, f"runs/0/{newest['file']}")
+    assert run["steps"][0]["took"]
+    assert run["nodes"][0][0] == "master-1"
+    assert run["cost"] == 1.25
+    assert sum(newest["totals"].values()) == 12
+
+
+def test_a_test_is_told_by_week_and_by_configuration(site: Path) -> None:
+    tests = document(site, "tests")
+    worst = document(site, "tests/0")
+    assert worst["test"] == tests[0]["test"]
+    assert sum(week[1] for week in worst["weeks"]) == sum(tests[0]["outcomes"].values()) == 69
+    assert sum(place[2] for place in worst["places"]) == tests[0]["outcomes"]["fail"]
+    catalogue = document(site, "catalogue")
+    assert all(0 <= place[0] < len(catalogue["paths"]) for place in worst["places"])
+
+
+def test_each_configuration_is_numbered_alike_everywhere(site: Path) -> None:
+    catalogue = document(site, "catalogue")
+    for number, path in enumerate(catalogue["paths"]):
+        found = document(site, f"configurations/{number}")
+        dimensions = {name: same for name, _, same in found["dimensions"]}
+        for name, column in catalogue["columns"].items():
+            assert column["values"][column["of"][number]] == dimensions.get(name, "")
+        assert any(place.startswith(path) for _, place in found["files"])
+        images = found.get("images", [])
+        assert len(images) == catalogue["images"][number]
+    on_bases = [
+        n for base in document(site, "images")["bases"] for _, ns in base["recipes"] for n in ns
+    ]
+    assert sorted(on_bases) == list(range(len(catalogue["paths"])))
+
+
+def test_values_stand_in_version_order_and_those_that_mean_the_same_are_one(
+    tmp_path: Path,
+) -> None:
+    newer, same = LEAF.replace("2.0.1", "2.0.10"), LEAF.replace("2.0.1", "2.0.9")
+    same = same.replace("selinux_enforcing", "selinux_enabled_enforcing")
+    small_catalogue(tmp_path / "c", LEAF, newer, same)
+    catalogue = document(built(tmp_path / "c", tmp_path / "out"), "catalogue")
+    assert catalogue["columns"]["release"]["values"] == ["2.0.1", "2.0.9", "2.0.10"]
+    assert catalogue["columns"]["variant"]["values"] == ["selinux_enforcing"]
+
+
+def test_broken_files_are_told_and_spoil_no_other_configuration(tmp_path: Path) -> None:
+    root = tmp_path / "c"
+    other = LEAF.replace("2.0.1", "2.0.2")
+    small_catalogue(root, LEAF, other)
+    write(root, {f"{LEAF}/qualification.json": "{", f"{LEAF}/packer.json": "[", "mutes.yaml": "3"})
+    write(root, {"withdrawn_images.yaml": "[]"})
+    publish(root, other, {"us-west-2": "ami-1"}, verdict="rejected", reasons=["no"], run="r")
+    wish = Wish(catalogue=open_catalogue(root), title="broken")
+    told = build_site(wish, SiteWriter(root=tmp_path / "out"))
+    assert len(told.problems) >= 4
+    assert document(tmp_path / "out", "catalogue")["standing"] == "nr"
+    assert document(tmp_path / "out", "configurations/0")["problems"]
+    assert document(tmp_path / "out", "configurations/1")["reasons"] == ["no"]
+
+
+def test_a_record_of_the_first_version_is_a_run_too(tmp_path: Path) -> None:
+    small_catalogue(tmp_path / "c", LEAF)
+    publish(tmp_path / "c", LEAF, {"us-west-2": "ami-1"}, verdict="qualified", run="../../x")
+    out = built(tmp_path / "c", tmp_path / "out")
+    run = document(out, "configurations/0")["runs"][0]
+    assert run["id"] == "../../x"
+    assert document(out, "runs/0/0")["state"] == "qualified"
+    assert not (tmp_path / "x.js").exists()
+
+
+def test_an_empty_catalogue_has_a_site_too(tmp_path: Path) -> None:
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "osqual.yaml").write_text("{}\n")
+    out = built(tmp_path / "c", tmp_path / "out")
+    assert document(out, "catalogue")["paths"] == []
+
+
+def test_only_links_of_the_web_are_links() -> None:
+    assert safe_url("https://ci.example.org/1") == "https://ci.example.org/1"
+    assert safe_url("javascript:alert(1)") == ""
+    assert epoch("nonsense") == 0.0
