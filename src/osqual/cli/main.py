@@ -58,6 +58,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "keys": ("Tools", "keys:keys", "Keys that sign what was qualified."),
     "schema": ("Tools", "schema:schema", "JSON Schema of the catalogue's files."),
     "cache": ("Tools", "cache:cache", "Show and prune base images and layers."),
+    "completion": ("Tools", "manual:completion", "What makes a shell complete commands."),
+    "manual": ("Tools", "manual:manual", "The manual page."),
     "doctor": ("Tools", "doctor:doctor", "Check this machine: programs, acceleration, space."),
 }
 SECTIONS = ("Qualify", "Workers", "Ask", "Change", "Images", "Tools")

@@ -1,0 +1,71 @@
+"""The manual page and shell completion, which are made from the commands themselves."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from osqual.cli.main import COMMANDS, main
+from osqual.cli.manual import SHELLS, manual_lines
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_the_manual_has_every_command_and_option(capsys: pytest.CaptureFixture[str]) -> None:
+    page = printed(capsys, "manual")
+    for name in COMMANDS:
+        assert f'.SS "osqual {name}"'.replace("-", r"\-") in page
+    assert r"\-\-log\-format" in page
+    assert '.SS "osqual site build"' in page
+
+
+@pytest.mark.skipif(shutil.which("man") is None, reason="not installed: man")
+def test_man_reads_the_page_without_a_warning(
+    capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    page = tmp_path_factory.mktemp("man") / "osqual.1"
+    page.write_text(printed(capsys, "manual"))
+    argv = ["man", "--warnings", "-E", "UTF-8", "-l", str(page)]
+    environ = {**os.environ, "MANWIDTH": "100", "LC_ALL": "C.UTF-8", "MANROFFSEQ": ""}
+    done = subprocess.run(argv, capture_output=True, text=True, env=environ, check=True)
+    assert done.stderr == ""
+    assert "qualify a cluster product" in done.stdout
+    assert "--dry-run" in done.stdout
+
+
+@given(st.text(), st.text())
+def test_no_help_text_is_a_request_to_the_formatter(text: str, epilog: str) -> None:
+    command = click.Command("x", help=text, epilog=epilog)
+    lines = "\n".join(manual_lines(click.Group("osqual", commands={"x": command}))).split("\n")
+    known = (".TH ", ".SH ", ".SS ", ".B ", ".PP", ".nf", ".fi", ".TP")
+    assert all(line.startswith(known) for line in lines if line.startswith((".", "'")))
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_is_printed_for_each_shell(
+    capsys: pytest.CaptureFixture[str], shell: str
+) -> None:
+    assert "_OSQUAL_COMPLETE" in printed(capsys, "completion", shell)
+
+
+def test_completion_answers_with_commands_and_options() -> None:
+    environ = {**os.environ, "_OSQUAL_COMPLETE": "bash_complete", "COMP_CWORD": "1"}
+    program = os.path.join(os.path.dirname(sys.executable), "osqual")  # noqa: PTH118, PTH120
+    done = subprocess.run(
+        [program],
+        env={**environ, "COMP_WORDS": "osqual ma"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["plain,matrix", "plain,manual"]
