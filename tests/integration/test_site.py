@@ -88,15 +88,13 @@ def visitor(browser: Browser, site: Path) -> Iterator[Visitor]:
 
 
 def catalogue_of(site: Path) -> dict[str, Any]:
-    document = data_of(site, "catalogue")
-    assert isinstance(document, dict)
-    return document
+    found: dict[str, Any] = data_of(site, "catalogue")
+    return found
 
 
 def rejected_run(site: Path) -> dict[str, str]:
     """What a link to a run with a failing test names."""
     runs = data_of(site, "runs")
-    assert isinstance(runs, list)
     run = next(run for run in runs if run["state"] == "r")
     path = catalogue_of(site)["paths"][run["configuration"]]
     return {"c": path, "run": run["id"]}

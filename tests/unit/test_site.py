@@ -4,7 +4,6 @@ import html
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -29,10 +28,6 @@ def built(root: Path, out: Path) -> Path:
     return out
 
 
-def document(out: Path, name: str) -> Any:
-    return data_of(out, name)
-
-
 def test_the_command_makes_a_site_of_a_clone_and_no_store(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -46,7 +41,7 @@ def test_the_command_makes_a_site_of_a_clone_and_no_store(
     assert Path(told["index"]).is_file()
     assert not (tmp_path / "state").exists()
     assert shell.status() == ""
-    catalogue = document(out, "catalogue")
+    catalogue = data_of(out, "catalogue")
     assert catalogue["paths"] == [ONE, TWO]
     assert catalogue["standing"] == "qn"
     assert catalogue["history"] == ["q", ""]
@@ -84,11 +79,11 @@ def test_text_of_others_is_inert_in_every_data_file(site: Path) -> None:
 
 
 def test_a_run_that_store_and_record_know_is_told_once_with_what_both_tell(site: Path) -> None:
-    runs = document(site, "runs")
+    runs = data_of(site, "runs")
     ids = [run["id"] for run in runs]
     assert len(ids) == len(set(ids)) == 69
     newest = runs[0]
-    run = document(site, f"runs/0/{newest['file']}")
+    run = data_of(site, f"runs/0/{newest['file']}")
     assert run["steps"][0]["took"]
     assert run["nodes"][0][0] == "master-1"
     assert run["cost"] == 1.25
@@ -96,19 +91,19 @@ def test_a_run_that_store_and_record_know_is_told_once_with_what_both_tell(site:
 
 
 def test_a_test_is_told_by_week_and_by_configuration(site: Path) -> None:
-    tests = document(site, "tests")
-    worst = document(site, "tests/0")
+    tests = data_of(site, "tests")
+    worst = data_of(site, "tests/0")
     assert worst["test"] == tests[0]["test"]
     assert sum(week[1] for week in worst["weeks"]) == sum(tests[0]["outcomes"].values()) == 69
     assert sum(place[2] for place in worst["places"]) == tests[0]["outcomes"]["fail"]
-    catalogue = document(site, "catalogue")
+    catalogue = data_of(site, "catalogue")
     assert all(0 <= place[0] < len(catalogue["paths"]) for place in worst["places"])
 
 
 def test_each_configuration_is_numbered_alike_everywhere(site: Path) -> None:
-    catalogue = document(site, "catalogue")
+    catalogue = data_of(site, "catalogue")
     for number, path in enumerate(catalogue["paths"]):
-        found = document(site, f"configurations/{number}")
+        found = data_of(site, f"configurations/{number}")
         dimensions = {name: same for name, _, same in found["dimensions"]}
         for name, column in catalogue["columns"].items():
             assert column["values"][column["of"][number]] == dimensions.get(name, "")
@@ -116,7 +111,7 @@ def test_each_configuration_is_numbered_alike_everywhere(site: Path) -> None:
         images = found.get("images", [])
         assert len(images) == catalogue["images"][number]
     on_bases = [
-        n for base in document(site, "images")["bases"] for _, ns in base["recipes"] for n in ns
+        n for base in data_of(site, "images")["bases"] for _, ns in base["recipes"] for n in ns
     ]
     assert sorted(on_bases) == list(range(len(catalogue["paths"])))
 
@@ -127,7 +122,7 @@ def test_values_stand_in_version_order_and_those_that_mean_the_same_are_one(
     newer, same = LEAF.replace("2.0.1", "2.0.10"), LEAF.replace("2.0.1", "2.0.9")
     same = same.replace("selinux_enforcing", "selinux_enabled_enforcing")
     small_catalogue(tmp_path / "c", LEAF, newer, same)
-    catalogue = document(built(tmp_path / "c", tmp_path / "out"), "catalogue")
+    catalogue = data_of(built(tmp_path / "c", tmp_path / "out"), "catalogue")
     assert catalogue["columns"]["release"]["values"] == ["2.0.1", "2.0.9", "2.0.10"]
     assert catalogue["columns"]["variant"]["values"] == ["selinux_enforcing"]
 
@@ -142,26 +137,42 @@ def test_broken_files_are_told_and_spoil_no_other_configuration(tmp_path: Path) 
     wish = Wish(catalogue=open_catalogue(root), title="broken")
     told = build_site(wish, SiteWriter(root=tmp_path / "out"))
     assert len(told.problems) >= 4
-    assert document(tmp_path / "out", "catalogue")["standing"] == "nr"
-    assert document(tmp_path / "out", "configurations/0")["problems"]
-    assert document(tmp_path / "out", "configurations/1")["reasons"] == ["no"]
+    assert data_of(tmp_path / "out", "catalogue")["standing"] == "nr"
+    assert data_of(tmp_path / "out", "configurations/0")["problems"]
+    assert data_of(tmp_path / "out", "configurations/1")["reasons"] == ["no"]
 
 
 def test_a_record_of_the_first_version_is_a_run_too(tmp_path: Path) -> None:
     small_catalogue(tmp_path / "c", LEAF)
     publish(tmp_path / "c", LEAF, {"us-west-2": "ami-1"}, verdict="qualified", run="../../x")
     out = built(tmp_path / "c", tmp_path / "out")
-    run = document(out, "configurations/0")["runs"][0]
+    run = data_of(out, "configurations/0")["runs"][0]
     assert run["id"] == "../../x"
-    assert document(out, "runs/0/0")["state"] == "qualified"
+    assert data_of(out, "runs/0/0")["state"] == "qualified"
     assert not (tmp_path / "x.js").exists()
+
+
+def test_records_that_newer_ones_replaced_are_history_too(shell: Shell, tmp_path: Path) -> None:
+    for run, verdict in (("r1", "rejected"), ("r2", "inconclusive"), ("r3", "qualified")):
+        day = f"2026-01-0{run[1]}T00:00:00Z"
+        publish(
+            shell.root, ONE, {"us-west-2": f"ami-{run}"}, verdict=verdict, run=run, ended_at=day
+        )
+        shell.commit()
+    (shell.root / ONE / "qualification.json").write_text("{ broken")
+    shell.commit()
+    publish(shell.root, ONE, {"us-west-2": "ami-r3"}, verdict="qualified", run="r3", ended_at=day)
+    out = built(shell.root, tmp_path / "out")
+    assert data_of(out, "catalogue")["history"] == ["riq", ""]
+    runs = data_of(out, "configurations/0")["runs"]
+    assert [run["id"] for run in runs] == ["r1", "r2", "r3"]
 
 
 def test_an_empty_catalogue_has_a_site_too(tmp_path: Path) -> None:
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "osqual.yaml").write_text("{}\n")
     out = built(tmp_path / "c", tmp_path / "out")
-    assert document(out, "catalogue")["paths"] == []
+    assert data_of(out, "catalogue")["paths"] == []
 
 
 def test_only_links_of_the_web_are_links() -> None:

@@ -150,6 +150,18 @@ class GitTree:
             commits.append(Commit(id=identity, time=when, author=author, subject=subject.strip()))
         return tuple(commits)
 
+    def versions_of(self, name: str, limit: int) -> tuple[tuple[str, str], ...]:
+        """Commit and path of each version of the files of that name, newest first."""
+        if not self.is_work_tree() or self._git("rev-parse", "HEAD", check=False).exit_status:
+            return ()
+        options = ("-z", "--format=%x01%H", "--name-only", "--relative", "--diff-filter=AMR")
+        log = self._git("log", *options, f"--max-count={limit}", "--", f":(glob)**/{name}")
+        found = []
+        for entry in filter(None, log.stdout.split("\x01")):
+            commit, _, names = entry.partition("\0")
+            found += [(commit.strip(), path.strip("\n")) for path in names.split("\0")]
+        return tuple((commit, path) for commit, path in found if path)
+
     def contents(self, objects: Iterable[str]) -> dict[str, bytes | None]:
         """The content of each blob, named by id or as `commit:./path`; None where it is absent."""
         names = list(dict.fromkeys(objects))

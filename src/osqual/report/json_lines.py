@@ -50,10 +50,11 @@ class JsonLines:
             self._stream.flush()
 
 
-class Messages(io.TextIOBase):
+class Messages(io.StringIO):
     """A file for text that people would read: each line becomes a message among the JSON lines."""
 
     def __init__(self, lines: JsonLines) -> None:
+        super().__init__()
         self._lines = lines
         self._rest = ""
 

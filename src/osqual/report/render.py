@@ -3,12 +3,13 @@
 import base64
 import hashlib
 import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from xml.etree.ElementTree import indent, tostring
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from junitparser import Error, Failure, Skipped, xunit2
+from junitparser.junitparser import FinalResult
 from markupsafe import Markup
 
 from osqual.report.run_report import RunReport, TestLine
@@ -46,11 +47,11 @@ def render_markdown(report: RunReport) -> str:
 def render_junit(report: RunReport) -> str:
     """Every result, and one case for the verdict: nothing but `qualified` passes it."""
     document = xunit2.JUnitXml("osqual")
-    verdict = xunit2.TestSuite("osqual verdict")
+    verdict = _suite("osqual verdict")
     verdict.add_testcase(_verdict_case(report))
     document.add_testsuite(verdict)
     for suite in report.suites:
-        element = xunit2.TestSuite(suite.name)
+        element = _suite(suite.name)
         for test in suite.tests:
             element.add_testcase(_case(test))
         if suite.problem:
@@ -58,9 +59,13 @@ def render_junit(report: RunReport) -> str:
             broken.result = [Error(suite.problem)]
             element.add_testcase(broken)
         document.add_testsuite(element)
-    document.update_statistics()
-    indent(document._elem)
-    return tostring(document._elem, encoding="unicode", xml_declaration=True) + "\n"
+    document.update_statistics()  # type: ignore[no-untyped-call]
+    text: bytes = document.tostring()  # type: ignore[no-untyped-call]
+    return text.decode()
+
+
+def _suite(name: str) -> xunit2.TestSuite:
+    return xunit2.TestSuite(name)  # type: ignore[no-untyped-call]
 
 
 def _verdict_case(report: RunReport) -> xunit2.TestCase:
@@ -76,7 +81,12 @@ def _verdict_case(report: RunReport) -> xunit2.TestCase:
 
 def _case(test: TestLine) -> xunit2.TestCase:
     case = xunit2.TestCase(test.name, test.suite, test.seconds)
-    kinds = {"fail": Failure, "error": Error, "skip": Skipped, "muted": Skipped}
+    kinds: Mapping[str, type[FinalResult]] = {
+        "fail": Failure,
+        "error": Error,
+        "skip": Skipped,
+        "muted": Skipped,
+    }
     if test.outcome == "flaky":
         flaky = xunit2.FlakyFailure(test.message)
         flaky.text = test.details

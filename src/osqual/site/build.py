@@ -22,7 +22,14 @@ from osqual.site.duration_data import durations_document
 from osqual.site.image_data import images_document
 from osqual.site.numbered import LETTERS, Numbered, matrix_document
 from osqual.site.pages import write_pages
-from osqual.site.past_runs import PastRun, batches, joined, recorded_runs, stored_runs
+from osqual.site.past_runs import (
+    PastRun,
+    batches,
+    earlier_runs,
+    joined,
+    recorded_runs,
+    stored_runs,
+)
 from osqual.site.run_data import complete, run_document
 from osqual.site.test_data import TestHistories, list_document, test_document
 from osqual.site.writer import SiteWriter, run_file
@@ -62,7 +69,7 @@ def build_site(wish: Wish, writer: SiteWriter) -> Built:
     """Write every page and all data. Raises OSError where nothing can be written."""
     catalogue = wish.catalogue
     facts, problems = read_facts(catalogue)
-    numbered = Numbered(catalogue=catalogue, facts=facts)
+    numbered = Numbered(catalogue=catalogue, facts=sorted(facts, key=lambda item: item.path))
     configurations = catalogue.configurations()
     inventory = read_inventory(catalogue, configurations)
     withdrawn = _withdrawn(catalogue, problems)
@@ -104,7 +111,10 @@ def _withdrawn(catalogue: Catalogue, problems: list[InvalidFile]) -> Mapping[str
 
 def _runs(wish: Wish, numbered: Numbered) -> list[PastRun]:
     """Every run that is told of, oldest first, each with the number of its file."""
-    recorded = recorded_runs(wish.catalogue, numbered.paths)
+    recorded = [
+        *recorded_runs(wish.catalogue, numbered.paths),
+        *earlier_runs(wish.catalogue, numbered.numbers, wish.runs_each),
+    ]
     stored: list[PastRun] = []
     if wish.store is not None:
         places = [str(wish.catalogue.root)] if wish.only_here else []
@@ -124,10 +134,10 @@ def _write_runs(wish: Wish, runs: Sequence[PastRun], writer: SiteWriter) -> Test
             name: wish.store.rows_of(name, stored) if wish.store is not None else {}
             for name in PARTS
         }
-        for number, run in ((run.file, run) for run in group):
+        for run in group:
             report: RunReport | None = complete(run, rows) if run.row is not None else None
             tests.add(run, report)
-            writer.data(run_file(number or 0), run_document(run, report))
+            writer.data(run_file(run.file or 0), run_document(run, report))
     return tests
 
 

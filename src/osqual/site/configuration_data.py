@@ -1,6 +1,7 @@
 """What the page of one configuration shows."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from osqual.catalogue.describe import Description
@@ -102,7 +103,7 @@ def run_line(run: PastRun) -> dict[str, Any]:
     )
 
 
-def mute_document(mute: MutedTest, numbered: Numbered, today: Any) -> dict[str, Any]:
+def mute_document(mute: MutedTest, numbered: Numbered, today: date) -> dict[str, Any]:
     """One mute, with the numbers of its configurations."""
     return without_nothing(
         {

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.files import read
+from osqual.catalogue.git import GitTree
 from osqual.errors import InvalidInput
 from osqual.publish.record import QualificationRecord
 from osqual.published import parse_record
@@ -16,6 +17,8 @@ from osqual.report.runs import run_state
 from osqual.store.store import Row, Store
 
 BATCH = 200
+MAX_COMMITS = 5_000
+"""So far back records are looked for in git."""
 Marked = tuple[str, str, str, float]
 """Suite, test, outcome and seconds of one test in one run."""
 
@@ -56,6 +59,27 @@ def recorded_runs(catalogue: Catalogue, paths: Sequence[str]) -> Iterator[PastRu
                 yield from _recorded(*read(catalogue, file), number)
             except InvalidInput:
                 continue
+
+
+def earlier_runs(
+    catalogue: Catalogue, numbers: Mapping[str, int], at_most: int
+) -> Iterator[PastRun]:
+    """The runs of records that newer ones have replaced, from git."""
+    git = GitTree(root=catalogue.root)
+    name = catalogue.conventions.files.record
+    seen: dict[str, int] = {}
+    wanted = []
+    for commit, path in git.versions_of(name, MAX_COMMITS):
+        place = path.removesuffix(f"/{name}")
+        if place in numbers and seen.get(place, 0) < at_most:
+            seen[place] = seen.get(place, 0) + 1
+            wanted.append((f"{commit}:./{path}", place))
+    contents = git.contents(blob for blob, _ in wanted)
+    for blob, place in wanted:
+        try:
+            yield from _recorded((contents[blob] or b"").decode(), blob, numbers[place])
+        except (InvalidInput, UnicodeDecodeError):
+            continue
 
 
 def _recorded(text: str, source: str, number: int) -> Iterator[PastRun]:
