@@ -12,7 +12,7 @@ osqual.pages.durations = function durationsPage(view, catalogue) {
       "table",
       {},
       el("caption", {}, `Medians of ${osqual.plural(found.runs, "run")}`),
-      el("thead", {}, el("tr", {}, ["step", "median", "share"].map((title) => el("th", { scope: "col" }, title)))),
+      el("thead", {}, el("tr", {}, ["step", "median", "share"].map((title) => el("th", { scope: "col", class: title === "median" ? "number" : "" }, title)))),
       el("tbody", {}, steps.map(([name, seconds]) => el("tr", {}, el("th", { scope: "row" }, name), el("td.number", {}, osqual.duration(seconds)), el("td", { class: "time-line" }, osqual.bar([{ offset: 0, share: (100 * seconds) / whole, state: "q" }], `${Math.round((100 * seconds) / whole)} %`))))),
     ))));
   }

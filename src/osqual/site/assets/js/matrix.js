@@ -15,7 +15,7 @@ osqual.pages.index = function matrixPage(view, catalogue) {
   const controls = el(
     "div.controls",
     {},
-    el("div.control", {}, el("label", { for: "text" }, "Search"), search),
+    el("label.axis", {}, el("span.axis-name", {}, "Search"), search),
     axes,
     reset,
   );

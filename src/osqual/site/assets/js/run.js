@@ -74,7 +74,7 @@ function stepsTable(run) {
     el(
       "table",
       {},
-      el("thead", {}, el("tr", {}, ["step", "how it ended", "took", "time line", "what it said"].map((title) => el("th", { scope: "col" }, title)))),
+      el("thead", {}, el("tr", {}, ["step", "how it ended", "took", "time line", "what it said"].map((title) => el("th", { scope: "col", class: title === "took" ? "number" : "" }, title)))),
       el("tbody", {}, run.steps.map((step) =>
         el(
           "tr",
