@@ -48,6 +48,26 @@ def test_the_command_makes_a_site_of_a_clone_and_no_store(
     assert catalogue["commit"] == shell.git("rev-parse", "HEAD").strip()
 
 
+def test_what_an_earlier_site_told_is_gone_and_other_files_stay(
+    shell: Shell, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    publish(shell.root, ONE, {"us-west-2": "ami-1a"}, verdict="qualified", run="r1")
+    built(shell.root, out)
+    (out / "CNAME").write_text("images.example.org\n")
+    (shell.root / ONE / "qualification.json").unlink()
+    assert shell.osqual("site", "build", str(out), "--no-runs") == 0
+    assert not (out / "data" / "runs" / "0").exists()
+    assert (out / "CNAME").exists()
+
+
+def test_a_place_that_cannot_be_written_to_is_a_named_error(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert shell.osqual("site", "build", str(tmp_path / "file" / "out"), "--no-runs") == 2
+    assert "cannot be written" in shell.err
+    assert "Traceback" not in shell.err
+
+
 def test_every_page_has_a_strict_policy_and_nothing_inline(site: Path) -> None:
     pages = list(site.glob("*.html"))
     assert len(pages) == 8

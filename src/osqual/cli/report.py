@@ -41,6 +41,7 @@ def report(*, name: str, form: str, output: Path | None) -> None:
     RUN is a run's id, a part of it that fits no other, or `latest`. Only the store and the run
     directory are read, so this works while another osqual runs.
     """
+    from osqual.errors import UsageError
     from osqual.report.runs import run_document
     from osqual.store.store import open_store
 
@@ -52,7 +53,10 @@ def report(*, name: str, form: str, output: Path | None) -> None:
     if output is None:
         click.echo(text)
     else:
-        output.write_text(f"{text}\n", encoding="utf-8")
+        try:
+            output.write_text(f"{text}\n", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{output} cannot be written.", details=str(error)) from error
         click.echo(f"Written: {output}", err=True)
 
 

@@ -53,6 +53,7 @@ def build(
     store remembers add their steps, their tests with output, and the ends of consoles.
     """
     from osqual.catalogue.catalogue import open_catalogue
+    from osqual.errors import UsageError
     from osqual.settings import load_settings
     from osqual.site.build import Wish, build_site
     from osqual.site.writer import SiteWriter
@@ -69,6 +70,12 @@ def build(
             runs_each=runs_each,
         )
         built = build_site(wish, SiteWriter(root=out))
+    except OSError as error:
+        raise UsageError(
+            f"The site cannot be written to {out}.",
+            details=str(error),
+            resolution="name a directory that you may write to, with room",
+        ) from error
     finally:
         if store is not None:
             store.close()

@@ -69,6 +69,7 @@ def build_site(wish: Wish, writer: SiteWriter) -> Built:
     """Write every page and all data. Raises OSError where nothing can be written."""
     catalogue = wish.catalogue
     facts, problems = read_facts(catalogue)
+    writer.forget_data()
     numbered = Numbered(catalogue=catalogue, facts=sorted(facts, key=lambda item: item.path))
     configurations = catalogue.configurations()
     inventory = read_inventory(catalogue, configurations)

@@ -4,6 +4,7 @@ A page that was opened as a file may not fetch JSON, but it may load a script fr
 """
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,12 @@ class SiteWriter:
     """Writes below `root`; what is there already is replaced."""
 
     root: Path
+
+    def forget_data(self) -> None:
+        """Remove the data of an earlier site, so that nothing of it remains; nothing else."""
+        data = self.root / "data"
+        if (data / "catalogue.js").is_file() and not data.is_symlink():
+            shutil.rmtree(data)
 
     def data(self, name: str, document: Any) -> None:
         """A document that pages load by its name: `tests/12`."""
