@@ -24,7 +24,7 @@ osqual.matrixTable = function matrixTable({ grouped, names, model, open }) {
     body,
   );
   const sentinel = el("div", { "aria-hidden": "true" });
-  const box = el("div.scroller.matrix-box", {}, table, sentinel);
+  const box = el("div.scroller.matrix-box", { "data-batches": true }, table, sentinel);
   const batch = Math.max(8, Math.floor(CELLS_A_BATCH / Math.max(1, grouped.cols.length)));
   let drawn = 0;
 
@@ -75,7 +75,7 @@ osqual.matrixTable = function matrixTable({ grouped, names, model, open }) {
   });
   append(batch);
   watcher.observe(sentinel);
-  addEventListener("beforeprint", () => append(grouped.rows.length));
+  box.drawAll = () => append(grouped.rows.length);
   const first = body.querySelector(".cell");
   if (first) first.tabIndex = 0;
   walk(table, () => append(batch));

@@ -29,7 +29,8 @@ osqual.pages.index = function matrixPage(view, catalogue) {
     osqual.setParams(new URLSearchParams());
     matrixPage(view, catalogue);
   });
-  document.addEventListener("click", (event) => {
+  document.addEventListener("click", function closeLists(event) {
+    if (!axes.isConnected) document.removeEventListener("click", closeLists);
     for (const open of axes.querySelectorAll("details[open]")) if (!open.contains(event.target)) open.open = false;
   });
   axes.addEventListener("keydown", (event) => {

@@ -45,6 +45,9 @@
     performance.mark("osqual-drawn");
   }
   addEventListener("hashchange", draw);
+  addEventListener("beforeprint", () => {
+    for (const box of document.querySelectorAll("[data-batches]")) box.drawAll();
+  });
   draw();
 })();
 

@@ -53,13 +53,13 @@ osqual.table = function table({ caption, columns, rows, sort = 0, descending = f
   }
 
   draw();
-  addEventListener("beforeprint", () => append(current.length));
   const scroller = el(
     "div.scroller",
     { tabindex: "0", role: "region", "aria-label": caption },
     el("table", {}, el("caption", {}, caption), el("thead", {}, el("tr", {}, heads)), body),
   );
-  const box = el("div", {}, scroller, more);
+  const box = el("div", { "data-batches": true }, scroller, more);
+  box.drawAll = () => append(current.length);
   box.show = (found) => {
     current = found;
     draw();
