@@ -12,7 +12,8 @@ from tests.fixtures.shell import ONE, TWO, Shell
 def shell(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Shell:
-    monkeypatch.setenv("OSQUAL_CACHE_DIR", str(tmp_path / "cache"))
+    for name in ("cache", "state"):
+        monkeypatch.setenv(f"OSQUAL_{name.upper()}_DIR", str(tmp_path / name))
     root = tmp_path / "catalogue"
     small_catalogue(root, ONE, TWO)
     monkeypatch.chdir(root)
