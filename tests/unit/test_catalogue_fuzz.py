@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from osqual.catalogue.ancestry import AncestryReader
 from osqual.catalogue.builds import builds_of
 from osqual.catalogue.catalogue import Catalogue, open_catalogue
-from osqual.catalogue.describe import describe
+from osqual.catalogue.describe import Describer
 from osqual.catalogue.facts import read_facts
 from osqual.catalogue.recipes import RecipeReader, group_by_recipe
 from osqual.errors import OsqualError
@@ -109,7 +109,7 @@ def ask_everything(catalogue: Catalogue) -> None:
     plan = make_plan(catalogue, catalogue.configurations())
     assert {step.configuration.path: step.action for step in plan.steps}[OTHER] is Action.RUN
     leaf = catalogue.configuration(LEAF)
-    describe(catalogue, leaf)
+    Describer(catalogue=catalogue).describe(leaf)
     builds_of(catalogue, leaf)
 
 
