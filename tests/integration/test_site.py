@@ -17,7 +17,7 @@ from osqual.report.run_report import read_report
 from tests.fixtures.runs_synthetic import HOSTILE, make_runs
 from tests.fixtures.site import data_of, made_site
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.unproven]
 CHROMIUM = "/usr/bin/chromium"
 PAGES = ("index", "runs", "tests", "images", "mutes", "durations")
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]}}
