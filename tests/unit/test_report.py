@@ -180,7 +180,8 @@ def test_json_lines_hold_events_and_everything_else_that_is_said() -> None:
     assert found[3]["exit_code"] == 3
 
 
-def test_a_terminal_is_told_how_long_it_will_take() -> None:
+def test_a_terminal_is_told_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")  # one that can move its cursor
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=100)
     time_left = TimeLeft(steps_s={"build": 60.0, "provision": 30.0, "install": 30.0})
