@@ -83,7 +83,8 @@ def test_evidence_is_kept(workshop: Workshop, cold: dict[str, Any]) -> None:
     assert list(directory.glob("suites/*/*.xml"))
     shown = workshop.osqual("logs", cold["run"]).stdout
     assert "provision" in shown
-    assert "login:" in workshop.osqual("logs", cold["run"], "--console", "master-1").stdout
+    # A prompt is not sure to be there: on a busy machine systemd gives the terminal up.
+    assert "Linux version" in workshop.osqual("logs", cold["run"], "--console", "master-1").stdout
 
 
 def test_a_dry_run_changes_nothing_and_starts_nothing(
