@@ -331,7 +331,9 @@ class _Log:
             self.add(line, say)
 
     def tail(self) -> str:
-        return tail("\n".join(self._attempt), TAIL_LINES) or "(it printed nothing)"
+        """What was said last: by the attempt before, when this one had no time to say anything."""
+        said = self._attempt or self._before
+        return tail("\n".join(said), TAIL_LINES) or "(it printed nothing)"
 
     def close(self) -> None:
         self._stream.close()

@@ -212,6 +212,14 @@ def test_a_readiness_check_that_never_succeeds_shows_what_it_said_last(site: Sit
     assert "waiting" in caught.value.details
 
 
+def test_an_attempt_cut_off_before_it_spoke_leaves_the_words_of_the_one_before(site: Site) -> None:
+    script = "test ! -e tried || exec sleep 100; touch tried; echo waiting; exit 1"
+    step = site.step("ready", script, nodes=NodeSet.FIRST_MASTER, poll_s=0.01, timeout_s=5)
+    with pytest.raises(InstallFailed, match="was not done after 5 s") as caught:
+        site.install(step)
+    assert caught.value.details == "waiting"
+
+
 def test_a_script_that_hangs_is_ended(site: Site) -> None:
     step = site.step("slow", "echo begun; sleep 100", nodes=NodeSet.FIRST_MASTER, timeout_s=1.0)
     with pytest.raises(InstallFailed, match="was not done after 1 s"):
