@@ -6,7 +6,7 @@ from pathlib import Path
 
 from osqual.cancellation import Cancellation
 from osqual.ci.surroundings import CiJob, ci_job
-from osqual.cluster_cost import read_cost
+from osqual.cluster_cost import spent_so_far
 from osqual.context import RunContext
 from osqual.conventions import FileNames
 from osqual.errors import PublishFailed, TransientError
@@ -186,6 +186,7 @@ def row_of(context: RunContext, job: CiJob, done: Delivered) -> Row:
         "muted": tests_of(context, Outcome.MUTED),
     }
     hide = hider(context.environ)
+    spent = spent_so_far(context.scope.directory, context.step_seconds)
     return Row(
         configuration=context.configuration.path,
         run=context.scope.run_id,
@@ -194,7 +195,7 @@ def row_of(context: RunContext, job: CiJob, done: Delivered) -> Row:
         step=failed_step(context, verdict),
         counts={kind: len(names) for kind, names in tests.items()},
         images={} if context.image is None else dict(context.image.ids),
-        cost_usd=cost_of(context),
+        cost_usd=None if spent is None else spent.usd,
         url=job.url,
         commit=job.commit,
         patch=hide(patch_text(done)),
@@ -217,20 +218,6 @@ def failed_step(context: RunContext, verdict: Verdict) -> str:
     rows = context.store.steps(context.scope.run_id)
     failed = [row["name"] for row in rows if row["status"] == "failed"]
     return str(failed[0]) if failed else "test" if verdict is Verdict.REJECTED else ""
-
-
-def cost_of(context: RunContext) -> float | None:
-    """The estimate for the time so far; None without a price."""
-    hourly = read_cost(context.scope.directory)
-    if hourly is None:
-        return None
-    return round(hourly.usd * cluster_hours(context), 2)
-
-
-def cluster_hours(context: RunContext) -> float:
-    """How long the cluster has been there."""
-    seconds = context.step_seconds
-    return sum(seconds.get(name, 0.0) for name in ("provision", "install", "test", "judge")) / 3600
 
 
 def patch_text(done: Delivered) -> str:

@@ -1,12 +1,14 @@
-"""What a run's cluster costs an hour, noted in the run directory when it is planned."""
+"""What a cluster costs: an estimate an hour, noted in the run directory when it is planned."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from osqual.process import write_atomic
 
 FILE_NAME = "cost.json"
+_WITH_CLUSTER = ("provision", "install", "test", "judge")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +17,15 @@ class HourlyCost:
 
     usd: float
     unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """The estimate for the time that the cluster has been there."""
+
+    usd: float
+    hours: float
+    unknown: tuple[str, ...]
 
 
 def write_cost(directory: Path, cost: HourlyCost) -> None:
@@ -29,3 +40,12 @@ def read_cost(directory: Path) -> HourlyCost | None:
         return HourlyCost(usd=float(document["usd"]), unknown=tuple(document["unknown"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def spent_so_far(directory: Path, step_seconds: Mapping[str, float]) -> Spent | None:
+    """What the cluster has cost, by how long the run's steps took; None without a price."""
+    hourly = read_cost(directory)
+    if hourly is None:
+        return None
+    hours = sum(step_seconds.get(name, 0.0) for name in _WITH_CLUSTER) / 3600
+    return Spent(usd=round(hourly.usd * hours, 2), hours=round(hours, 2), unknown=hourly.unknown)

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from osqual import __version__
-from osqual.announcing import cluster_hours, tell_forge, tell_webhooks
+from osqual.announcing import tell_forge, tell_webhooks
 from osqual.attest.envelope import seal
 from osqual.attest.keys import signing_key
 from osqual.attest.statements import statements
 from osqual.aws.images import image_facts
 from osqual.catalogue.git import GitTree
 from osqual.ci.surroundings import ci_job
-from osqual.cluster_cost import read_cost
+from osqual.cluster_cost import spent_so_far
 from osqual.context import Note, RunContext, need
 from osqual.errors import InfrastructureError, OsqualError, PublishFailed, UsageError
 from osqual.model import Image, PublishPoint, SuiteResult, Verdict
@@ -249,13 +249,10 @@ def source_of(tree: GitTree) -> SourceEntry | None:
 
 def cost_of(context: RunContext) -> CostEntry | None:
     """What the cluster cost by estimate, from its beginning until now; None without a price."""
-    hourly = read_cost(context.scope.directory)
-    if hourly is None:
+    spent = spent_so_far(context.scope.directory, context.step_seconds)
+    if spent is None:
         return None
-    hours = cluster_hours(context)
-    return CostEntry(
-        usd=round(hourly.usd * hours, 2), hours=round(hours, 2), unknown=hourly.unknown
-    )
+    return CostEntry(usd=spent.usd, hours=spent.hours, unknown=spent.unknown)
 
 
 def muted(mute: Mute, suites: Iterable[SuiteResult]) -> dict[str, Any]:

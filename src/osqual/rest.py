@@ -3,11 +3,12 @@
 A token goes into a header and nowhere else: not into a URL, an error or a log.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from osqual import __version__
 from osqual.errors import PublishFailed, TransientError
 
 TIMEOUT_S = 30.0
+PAGE = 100
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LATEST_WAIT_S = 3600.0
 
@@ -81,6 +83,17 @@ class Api:
                 f"{self.who} answered {what} with something else than JSON.",
                 details=answer.text[:300],
             ) from error
+
+    def pages(
+        self, path: str, query: Mapping[str, str | int] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """What a list holds, page by page as GitHub and GitLab count them; raises as `call`."""
+        for page in count(1):
+            asked = {**(query or {}), "per_page": PAGE, "page": page}
+            found = self.call("GET", path, query=asked)
+            yield from found
+            if len(found) < PAGE:
+                return
 
     def _check(self, answer: httpx.Response, what: str) -> None:
         if answer.is_success:

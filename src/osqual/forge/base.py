@@ -1,9 +1,12 @@
 """What a forge must do, whichever it is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
+
+from osqual.rest import RequestRefused
 
 
 class State(StrEnum):
@@ -38,3 +41,26 @@ class Forge(Protocol):
 
         `write` gets its text, None when there is none, and returns the new one.
         """
+
+
+def rewrite_ours(
+    comments: Iterable[Mapping[str, Any]],
+    marker: str,
+    rewrite: Callable[[Mapping[str, Any]], None],
+) -> bool:
+    """Rewrite the first comment that begins with the marker; False when there is none of ours.
+
+    One that the forge does not let us change is somebody else's, who quotes ours.
+    """
+    for comment in comments:
+        if str(comment.get("body", "")).startswith(marker):
+            with suppress(RequestRefused):
+                rewrite(comment)
+                return True
+    return False
+
+
+def shortened(text: str, limit: int) -> str:
+    """The text in one line of at most so many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"

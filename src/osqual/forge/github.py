@@ -1,16 +1,15 @@
 """GitHub, by its REST API (version 2022-11-28); GitHub Enterprise has the same one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from osqual.forge.base import CommitStatus
-from osqual.rest import Api, RequestRefused
+from osqual.forge.base import CommitStatus, rewrite_ours, shortened
+from osqual.rest import Api
 
 PUBLIC_API = "https://api.github.com"
 DESCRIPTION_LIMIT = 140
-_PAGE = 100
 
 
 def github_headers(token: str) -> dict[str, str]:
@@ -42,32 +41,15 @@ class GitHub:
 
     def update_comment(self, change: int, marker: str, write: Callable[[str | None], str]) -> None:
         """A pull request's comments are those of the issue with its number."""
-        for comment in self._comments(change):
-            if str(comment.get("body", "")).startswith(marker):
-                path = f"{self._repository}/issues/comments/{comment['id']}"
-                try:
-                    self.api.call("PATCH", path, body={"body": write(comment["body"])})
-                except RequestRefused:
-                    continue  # somebody else's, who quotes ours
-                return
         path = f"{self._repository}/issues/{change}/comments"
-        self.api.call("POST", path, body={"body": write(None)})
+
+        def rewrite(comment: Mapping[str, Any]) -> None:
+            place = f"{self._repository}/issues/comments/{comment['id']}"
+            self.api.call("PATCH", place, body={"body": write(comment["body"])})
+
+        if not rewrite_ours(self.api.pages(path), marker, rewrite):
+            self.api.call("POST", path, body={"body": write(None)})
 
     @property
     def _repository(self) -> str:
         return f"/repos/{quote(self.repository)}"
-
-    def _comments(self, change: int) -> Iterator[dict[str, Any]]:
-        path, page = f"{self._repository}/issues/{change}/comments", 1
-        while True:
-            found = self.api.call("GET", path, query={"per_page": _PAGE, "page": page})
-            yield from found
-            if len(found) < _PAGE:
-                return
-            page += 1
-
-
-def shortened(text: str, limit: int) -> str:
-    """The text in one line of at most so many characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= limit else f"{line[: limit - 1]}…"

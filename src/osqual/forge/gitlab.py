@@ -1,17 +1,15 @@
 """GitLab, by its REST API (v4)."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from osqual.forge.base import CommitStatus, State
-from osqual.forge.github import shortened
-from osqual.rest import Api, RequestRefused
+from osqual.forge.base import CommitStatus, State, rewrite_ours, shortened
+from osqual.rest import Api
 
 PUBLIC_API = "https://gitlab.com/api/v4"
 DESCRIPTION_LIMIT = 255
-_PAGE = 100
 # GitLab has no state for what is nobody's fault; a job that could not run is failed there.
 STATES: Mapping[State, str] = {
     State.PENDING: "pending",
@@ -47,26 +45,14 @@ class GitLab:
     def update_comment(self, change: int, marker: str, write: Callable[[str | None], str]) -> None:
         """Comments of a merge request are its notes."""
         path = f"{self._project}/merge_requests/{change}/notes"
-        for note in self._notes(path):
-            if str(note.get("body", "")).startswith(marker):
-                try:
-                    text = write(note["body"])
-                    self.api.call("PUT", f"{path}/{note['id']}", body={"body": text})
-                except RequestRefused:
-                    continue
-                return
-        self.api.call("POST", path, body={"body": write(None)})
+
+        def rewrite(note: Mapping[str, Any]) -> None:
+            body = {"body": write(note["body"])}
+            self.api.call("PUT", f"{path}/{note['id']}", body=body)
+
+        if not rewrite_ours(self.api.pages(path, {"sort": "asc"}), marker, rewrite):
+            self.api.call("POST", path, body={"body": write(None)})
 
     @property
     def _project(self) -> str:
         return f"/projects/{quote(self.repository, safe='')}"
-
-    def _notes(self, path: str) -> Iterator[dict[str, Any]]:
-        page = 1
-        while True:
-            query: dict[str, str | int] = {"per_page": _PAGE, "page": page, "sort": "asc"}
-            found = self.api.call("GET", path, query=query)
-            yield from found
-            if len(found) < _PAGE:
-                return
-            page += 1
