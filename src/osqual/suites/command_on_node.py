@@ -10,7 +10,8 @@ from osqual.process import tail
 from osqual.scope import RunScope
 from osqual.suites import job as suite_job
 from osqual.suites.base import SuiteRequest
-from osqual.suites.command_suite import NO_NAMES, tell
+from osqual.suites.command_suite import NO_NAMES
+from osqual.suites.ending import sum_up
 from osqual.suites.program import SHOWN_LINES, ProgramEnd, conclude
 from osqual.suites.remote import OpenMachine, on_first_master
 
@@ -52,15 +53,5 @@ class CommandOnNode:
             remote.fetch_report(),
             suite.name,
         )
-        if not problem and suite_job.any_failed(results):
-            problem = self._probe(request.cluster, scope)
-        for result in results:
-            tell(result, scope)
-        return SuiteResult(
-            suite=suite.name,
-            results=tuple(results),
-            exit_status=end.exit_status,
-            duration_s=end.duration_s,
-            problem=problem,
-            artefacts=tuple(path for path in (remote.junit, remote.log) if path.exists()),
-        )
+        artefacts = (remote.junit, remote.log)
+        return sum_up(request, end, results, problem, artefacts, probe=self._probe, scope=scope)

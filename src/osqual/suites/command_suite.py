@@ -11,13 +11,14 @@ from osqual.cancellation import Cancellation
 from osqual.errors import InvalidInput
 from osqual.events import EventKind
 from osqual.machine import Machine
-from osqual.model import Cluster, Suite, SuiteResult, TestResult
+from osqual.model import Cluster, Suite, SuiteResult
 from osqual.process import write_atomic
 from osqual.products import cluster_environment
 from osqual.scope import RunScope
 from osqual.sockets import socket_directory
 from osqual.suites import job as suite_job
 from osqual.suites.base import SuiteRequest
+from osqual.suites.ending import sum_up
 from osqual.suites.junit import MAX_BYTES, read_junit
 from osqual.suites.program import SHOWN_LINES, ProgramEnd, conclude
 from osqual.suites.progress import LineFollower
@@ -61,20 +62,8 @@ class CommandSuite:
             read_junit(junit, suite.name) if junit.exists() else None,
             suite.name,
         )
-        if not problem and suite_job.any_failed(results):
-            problem = self._probe(request.cluster, scope)
-        for result in results:
-            tell(result, scope)
-        return SuiteResult(
-            suite=suite.name,
-            results=tuple(results),
-            exit_status=end.exit_status,
-            duration_s=end.duration_s,
-            problem=problem,
-            artefacts=tuple(
-                path for path in (junit, end.job.stdout, end.job.stderr) if path.exists()
-            ),
-        )
+        artefacts = (junit, end.job.stdout, end.job.stderr)
+        return sum_up(request, end, results, problem, artefacts, probe=self._probe, scope=scope)
 
 
 def read_output(path: Path) -> str:
@@ -140,18 +129,6 @@ def ssh_config(cluster: Cluster, control_dir: Path) -> str:
 def _show(follower: LineFollower, suite: str, scope: RunScope) -> None:
     for line in follower.new_lines():
         scope.emit(EventKind.OUTPUT, line, source=suite)
-
-
-def tell(result: TestResult, scope: RunScope) -> None:
-    """Say how a test ended."""
-    scope.emit(
-        EventKind.TEST,
-        result.message.partition("\n")[0],
-        suite=result.suite,
-        test_id=result.test_id,
-        outcome=result.outcome.value,
-        duration_s=result.duration_s,
-    )
 
 
 def check_command(suite: Suite) -> None:

@@ -14,7 +14,7 @@ from osqual.mutes.pattern import matches_test
 from osqual.scope import RunScope
 from osqual.suites import job as suite_job
 from osqual.suites.base import SuiteRequest
-from osqual.suites.command_suite import tell
+from osqual.suites.ending import sum_up
 from osqual.suites.junit import JunitReport
 from osqual.suites.node_ids import leaving_out, listed_ids, naming, with_node_ids
 from osqual.suites.pytest_suite import join_keywords
@@ -59,18 +59,15 @@ class PytestOnNode:
             return SuiteResult(suite=name, problem=problem)
         end = remote.follow(words)
         results, problem = _conclude(end, remote, chosen)
-        if not problem and suite_job.any_failed(results):
-            problem = self._probe(request.cluster, scope)
-        for result in results:
-            tell(result, scope)
-        return SuiteResult(
-            suite=name,
-            results=results,
-            exit_status=end.exit_status,
-            duration_s=end.duration_s,
-            problem=problem,
+        return sum_up(
+            request,
+            end,
+            results,
+            problem,
+            (remote.junit, remote.log),
             left_out=chosen.left_out,
-            artefacts=tuple(path for path in (remote.junit, remote.log) if path.exists()),
+            probe=self._probe,
+            scope=scope,
         )
 
 
