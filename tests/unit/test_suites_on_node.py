@@ -198,7 +198,12 @@ def test_shards_share_the_tests_on_the_node(bench: Bench) -> None:
     assert outcomes(result) == {"test_fails": Outcome.FAIL}
 
 
-def test_an_unknown_test_is_named_and_nothing_is_believed(bench: Bench) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_unknown_test_is_named_and_nothing_is_believed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, unbuffered: str
+) -> None:
+    """Whether the output comes line by line decides where in it pytest's error stands."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     result = bench.run("test_gone.py")
     assert result.problem.startswith("pytest ended with exit status 4: ")
     assert "test_gone.py" in result.problem

@@ -25,6 +25,9 @@ LIST_S = 600.0
 NOTHING_COLLECTED = 5
 TESTS_FAILED = 1
 
+# What pytest says of wrong arguments, on standard error: maybe on a line that standard output began.
+_ERROR = re.compile(r"^(?:.*\berror: |(?:collecting \.\.\. )?ERROR:? +)(\S.*)$", re.MULTILINE)
+
 # Lists the tests that the script would run.
 _LIST = """
 cd "$1" || exit
@@ -153,7 +156,7 @@ def _problem(
     if status == NOTHING_COLLECTED:
         return "" if choice.left_out else "it has no tests to run"
     if status not in (0, TESTS_FAILED):
-        said = re.findall(r"^(?:.*\berror: |ERROR:? +)(\S.*)$", log, re.MULTILINE)
+        said = _ERROR.findall(log)
         return f"pytest ended with exit status {status}" + (f": {said[-1]}" if said else "")
     if report.problem:
         return report.problem
