@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from osqual.publish.files import images_text, record_text
 from osqual.publish.outbox import Publication, keep_publication, kept_publication
 from osqual.publish.record import CostEntry, Qualification, SourceEntry, record_of
 from osqual.secrecy import hide_in, hider
+from osqual.times import iso
 
 PASSED_TO_PUBLISH: Mapping[PublishPoint, str] = {
     PublishPoint.PACKER_BUILD: "build",
@@ -220,8 +220,8 @@ def qualification(context: RunContext) -> Qualification:
         nodes=context.node_facts,
         step_seconds=context.step_seconds,
         retries=retries_of(context),
-        started_at=utc(context.started_at),
-        ended_at=utc(time.time()),
+        started_at=iso(context.started_at),
+        ended_at=iso(time.time()),
         accelerator=need(context.platform).accelerator(context.scope),
         run_url=job.url if (job := ci_job(context.environ)) else "",
         source=source_of(GitTree(root=context.catalogue.root)),
@@ -276,8 +276,3 @@ def tool_versions(programs: Iterable[FoundProgram]) -> dict[str, str]:
     """Versions of osqual, Python and the external programs that were found."""
     found = {item.program.name: item.version for item in programs if item.version}
     return {"osqual": __version__, "python": host.python_version(), **found}
-
-
-def utc(seconds: float) -> str:
-    """A time as ISO 8601 in UTC, to the second."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from osqual.documents import load_yaml
 from osqual.errors import InvalidInput
+from osqual.times import epoch
 
 
 class Policy(BaseModel):
@@ -50,7 +51,7 @@ def objections(record: Mapping[str, Any], policy: Policy, now: datetime) -> list
     if record.get("verdict") != "qualified":
         found.append(f"the verdict is {record.get('verdict')}")
     if policy.max_age_days is not None:
-        age = now - _time(str(record.get("ended_at", "")))
+        age = now - datetime.fromtimestamp(epoch(str(record.get("ended_at", ""))), UTC)
         if age > timedelta(days=policy.max_age_days):
             found.append(f"the record is {age.days} days old, {policy.max_age_days:g} are allowed")
         if age < -timedelta(hours=1):
@@ -62,10 +63,3 @@ def objections(record: Mapping[str, Any], policy: Policy, now: datetime) -> list
     ran = {suite["name"] for suite in record.get("suites", ()) if not suite.get("skipped")}
     found += [f"the suite {name} was not run" for name in policy.suites if name not in ran]
     return found
-
-
-def _time(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
-    except ValueError:
-        return datetime.fromtimestamp(0, UTC)

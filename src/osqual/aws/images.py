@@ -43,9 +43,7 @@ def read_image(region: str, item: Mapping[str, Any]) -> CloudImage:
         image_id=str(item["ImageId"]),
         name=str(item.get("Name", "")),
         state=str(item.get("State", "")),
-        created=datetime.fromisoformat(str(item["CreationDate"]).replace("Z", "+00:00")).astimezone(
-            UTC
-        ),
+        created=datetime.fromisoformat(str(item["CreationDate"])).astimezone(UTC),
         public=bool(item.get("Public")),
         tags=as_mapping(item.get("Tags")),
         snapshots=tuple(str(name) for name in snapshots if name),

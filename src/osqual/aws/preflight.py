@@ -74,7 +74,11 @@ def check_base_image(region: str, image_id: str, *, allow_deprecated: bool, now:
     if image.get("State", "available") != "available":
         raise BaseImageGone(f"The base image {image_id} in {region} is {image['State']}.")
     deprecated = image.get("DeprecationTime")
-    if deprecated and not allow_deprecated and _time(deprecated) <= now:
+    if (
+        deprecated
+        and not allow_deprecated
+        and datetime.fromisoformat(deprecated).astimezone(UTC) <= now
+    ):
         raise BaseImageGone(
             f"The base image {image_id} in {region} is deprecated since {deprecated}.",
             resolution=f"{update}; or set aws.allow_deprecated_bases in osqual.yaml",
@@ -170,10 +174,6 @@ def _vcpus(region: str, types: Sequence[str]) -> int:
         for entry in found["InstanceTypes"]
     }
     return sum(sizes.get(name, 0) for name in types)
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from osqual.times import iso
+
 RUN = "osqual_run"
 EXPIRES = "osqual_expires"
 RECIPE = "osqual_recipe"
@@ -19,8 +21,7 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 def run_tags(run_id: str, now_s: float, lasts_s: float) -> dict[str, str]:
     """Which run made it, and when nobody needs it any more (ISO 8601, UTC)."""
-    expires = datetime.fromtimestamp(now_s + lasts_s, UTC)
-    return {RUN: run_id, EXPIRES: expires.strftime(_TIME)}
+    return {RUN: run_id, EXPIRES: iso(now_s + lasts_s)}
 
 
 def expiry_of(tags: Mapping[str, str]) -> datetime | None:

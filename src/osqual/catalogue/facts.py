@@ -16,6 +16,7 @@ from osqual.documents import read_document
 from osqual.errors import InvalidFile
 from osqual.model import Verdict
 from osqual.published import Record, parse_history, parse_images, parse_record
+from osqual.times import iso
 
 T = TypeVar("T")
 
@@ -179,7 +180,7 @@ class _Reader:
         when = record.ended_at if record is not None else ""
         if not when:
             builds = self.parsed(files.history, parse_history)
-            when = builds[-1].time.isoformat().replace("+00:00", "Z") if builds else ""
+            when = iso(builds[-1].time) if builds else ""
         return Facts(
             path=self.path,
             dimensions=dimensions,

@@ -56,6 +56,21 @@ log_format_option = click.option(
     help="How progress is written on standard error; json: one event a line.",
 )
 
+keep_option = click.option(
+    "--keep",
+    type=click.Choice(["never", "on-failure", "always"]),
+    default="never",
+    show_default=True,
+    help="Leave the cluster (or the machine of a failed build) running for `osqual ssh`.",
+)
+
+verbose_option = click.option(
+    "-v", "--verbose", is_flag=True, help="Show what scripts and tools print."
+)
+quiet_option = click.option(
+    "-q", "--quiet", is_flag=True, help="Show warnings, failures and step ends only."
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 

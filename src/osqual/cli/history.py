@@ -8,6 +8,7 @@ import click
 from osqual.cli.catalogue_options import complete_leaf
 from osqual.cli.common import catalogue_option, json_option, print_json
 from osqual.cli.tables import print_problems, print_table, printable
+from osqual.times import iso
 
 if TYPE_CHECKING:
     from osqual.catalogue.builds import InputChange, KnownBuild
@@ -60,7 +61,7 @@ def history(*, leaf: str, points: tuple[str, str] | None, as_json: bool, start: 
 
 
 def _when(build: "KnownBuild") -> str:
-    return build.build.time.isoformat().replace("+00:00", "Z")
+    return iso(build.build.time)
 
 
 def _row(build: "KnownBuild") -> tuple[str, ...]:
@@ -104,7 +105,7 @@ def _document(build: "KnownBuild") -> dict[str, Any]:
         "in_history_file": build.in_history,
         "commit": {
             "id": commit.id,
-            "when": commit.time.isoformat().replace("+00:00", "Z"),
+            "when": iso(commit.time),
             "author": commit.author,
             "subject": commit.subject,
         }

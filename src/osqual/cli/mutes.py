@@ -9,6 +9,7 @@ import click
 from osqual.cli.catalogue_options import CatalogueCommand, complete_leaf, filters_of
 from osqual.cli.common import catalogue_option, json_option, print_json
 from osqual.cli.tables import print_problems, print_table
+from osqual.times import iso
 
 if TYPE_CHECKING:
     from datetime import date
@@ -161,7 +162,7 @@ def _document(item: "MutedTest", today: "date") -> dict[str, Any]:
         "reason": item.reason or None,
         "ticket": item.ticket or None,
         "owner": item.owner or None,
-        "since": item.since.isoformat().replace("+00:00", "Z") if item.since else None,
+        "since": iso(item.since) if item.since else None,
         "until": item.until.isoformat() if item.until else None,
         "expired": item.expired(today),
         "runs": item.runs,

@@ -8,6 +8,7 @@ import click
 
 from osqual.cli.changing import Writing, carry_out, change_options
 from osqual.cli.common import catalogue_option
+from osqual.times import iso
 
 if TYPE_CHECKING:
     from osqual.catalogue.catalogue import Catalogue
@@ -111,5 +112,5 @@ def promoted(
         images=published.images,
         run=str(record.get("run", "")),
         ended_at=str(record.get("ended_at", "")),
-        promoted_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        promoted_at=iso(now),
     )

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import click
 
-from osqual.cli.common import current_settings, json_option
+from osqual.cli.common import (
+    current_settings,
+    json_option,
+    keep_option,
+    quiet_option,
+    verbose_option,
+)
 
 EPILOG = """\b
 Examples:
@@ -23,15 +29,9 @@ Exit codes are those of `osqual run`.
     is_flag=True,
     help="Only the tests that failed then; such a run is no qualification.",
 )
-@click.option(
-    "--keep",
-    type=click.Choice(["never", "on-failure", "always"]),
-    default="never",
-    show_default=True,
-    help="Leave the cluster running for `osqual ssh`.",
-)
-@click.option("-v", "--verbose", is_flag=True, help="Show what scripts and tools print.")
-@click.option("-q", "--quiet", is_flag=True, help="Show warnings, failures and step ends only.")
+@keep_option
+@verbose_option
+@quiet_option
 @json_option
 def rerun(name: str, *, failed: bool, keep: str, verbose: bool, quiet: bool, as_json: bool) -> int:
     """Run the tests of an earlier run again, on the image that it built.

@@ -2,14 +2,21 @@
 
 import click
 
-from osqual.cli.common import current_settings, jobs_option, json_option, log_format_option
+from osqual.cli.common import (
+    current_settings,
+    jobs_option,
+    json_option,
+    log_format_option,
+    quiet_option,
+    verbose_option,
+)
 
 
 @click.command()
 @click.argument("names", metavar="[RUN]...", nargs=-1)
 @jobs_option
-@click.option("-v", "--verbose", is_flag=True, help="Show what scripts and tools print.")
-@click.option("-q", "--quiet", is_flag=True, help="Show warnings, failures and step ends only.")
+@verbose_option
+@quiet_option
 @log_format_option
 @json_option
 def resume(

@@ -9,8 +9,11 @@ from osqual.cli.common import (
     catalogue_option,
     jobs_option,
     json_option,
+    keep_option,
     log_format_option,
     publish_option,
+    quiet_option,
+    verbose_option,
 )
 
 EPILOG = """\b
@@ -49,13 +52,7 @@ def parse_share(_context: click.Context, _option: click.Parameter, value: str) -
     multiple=True,
     help="Run only tests whose name contains TEST; repeatable. Such a run is never published.",
 )
-@click.option(
-    "--keep",
-    type=click.Choice(["never", "on-failure", "always"]),
-    default="never",
-    show_default=True,
-    help="Leave the cluster (or the machine of a failed build) running for `osqual ssh`.",
-)
+@keep_option
 @click.option(
     "--builder",
     type=click.Choice(["layered", "packer"]),
@@ -89,8 +86,8 @@ def parse_share(_context: click.Context, _option: click.Parameter, value: str) -
 )
 @click.option("--cold", is_flag=True, help="Build without layers, from the base image up.")
 @jobs_option
-@click.option("-v", "--verbose", is_flag=True, help="Show what scripts and tools print.")
-@click.option("-q", "--quiet", is_flag=True, help="Show warnings, failures and step ends only.")
+@verbose_option
+@quiet_option
 @log_format_option
 @json_option
 @catalogue_option

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from osqual.report.durations import duration
 from osqual.report.plain import excerpt, plain_line, plain_text
 from osqual.report.runs import BAD_OUTCOMES, log_files
+from osqual.times import iso
 
 MAX_DETAILS_CHARS = 20_000
 MAX_CONSOLE_CHARS = 16_000
@@ -106,7 +106,7 @@ def read_report(document: Mapping[str, Any]) -> RunReport:
         configuration=plain_line(document["configuration"]),
         state=document["state"],
         reasons=tuple(plain_text(reason) for reason in document["reasons"]),
-        started=moment(document["started_at"]),
+        started=iso(document["started_at"]),
         took=took,
         version=document["version"],
         images={plain_line(k): plain_line(v) for k, v in sorted(document["image_ids"].items())},
@@ -119,11 +119,6 @@ def read_report(document: Mapping[str, Any]) -> RunReport:
             if item["state"] != "ended"
         ),
     )
-
-
-def moment(seconds: float) -> str:
-    """A time as ISO 8601 in UTC, to the second."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def step_lines(steps: Sequence[Mapping[str, Any]]) -> Iterator[StepLine]:

@@ -34,6 +34,7 @@ from osqual.site.run_data import complete, run_document
 from osqual.site.test_data import TestHistories, list_document, test_document
 from osqual.site.writer import SiteWriter, run_file
 from osqual.store.store import Store
+from osqual.times import iso
 
 HISTORY = 20
 """How many states the history strip of the matrix has."""
@@ -208,7 +209,7 @@ def _catalogue_document(
     mutes = {number: len(places) for number, places in muted.items()}
     return {
         "title": plain_line(wish.title),
-        "made": wish.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "made": iso(wish.now()),
         "version": __version__,
         "commit": _commit(wish.catalogue),
         "runs": runs,

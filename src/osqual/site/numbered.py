@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.facts import Facts, Standing
 from osqual.report.plain import plain_line
+from osqual.times import epoch
 from osqual.versions import version_key
 
 # One letter a standing or state: 100,000 of them are one string.
@@ -82,7 +82,4 @@ def matrix_document(
 
 def day_of(when: str) -> int:
     """The day of an ISO 8601 time, counted from 1970; 0 for none."""
-    try:
-        return int(datetime.fromisoformat(when.replace("Z", "+00:00")).timestamp() // DAY_S)
-    except (ValueError, OverflowError, OSError):
-        return 0
+    return int(epoch(when) // DAY_S)

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import islice
 
 from pydantic import ValidationError
@@ -15,6 +14,7 @@ from osqual.publish.record import QualificationRecord
 from osqual.published import parse_record
 from osqual.report.runs import run_state
 from osqual.store.store import Row, Store
+from osqual.times import epoch
 
 BATCH = 200
 MAX_COMMITS = 5_000
@@ -117,14 +117,6 @@ def _marked_in(record: QualificationRecord) -> Iterator[Marked]:
         ):
             for name in names:
                 yield suite.name, name, outcome, 0.0
-
-
-def epoch(text: str) -> float:
-    """Seconds since the epoch of an ISO 8601 time; 0 for what is none."""
-    try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return 0.0
 
 
 def stored_runs(

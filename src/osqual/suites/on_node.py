@@ -25,7 +25,7 @@ LIST_S = 600.0
 NOTHING_COLLECTED = 5
 TESTS_FAILED = 1
 
-# What pytest says of wrong arguments, on standard error: maybe on a line that standard output began.
+# What pytest says of wrong arguments on standard error: maybe on a line that standard output began.
 _ERROR = re.compile(r"^(?:.*\berror: |(?:collecting \.\.\. )?ERROR:? +)(\S.*)$", re.MULTILINE)
 
 # Lists the tests that the script would run.
