@@ -19,7 +19,7 @@ from osqual.catalogue.git import GitTree
 from osqual.ci.surroundings import ci_job
 from osqual.cluster_cost import spent_so_far
 from osqual.context import Note, RunContext, need
-from osqual.errors import InfrastructureError, OsqualError, PublishFailed, UsageError
+from osqual.errors import InfrastructureError, MissingProgram, OsqualError, PublishFailed, UsageError
 from osqual.model import Image, PublishPoint, SuiteResult, Verdict
 from osqual.mutes.files import mute_document
 from osqual.mutes.mute import Mute
@@ -240,10 +240,10 @@ def report_digests(directory: Path) -> dict[str, dict[str, str]]:
 
 
 def source_of(tree: GitTree) -> SourceEntry | None:
-    """The commit that the catalogue stands at; None where it is in no git, or has no commit."""
+    """The commit that the catalogue stands at; None where there is none, or no git to ask."""
     try:
         return SourceEntry(commit=tree.commit_of("HEAD"), repository=tree.origin() or None)
-    except UsageError:
+    except (UsageError, MissingProgram):
         return None
 
 
