@@ -19,7 +19,13 @@ from osqual.catalogue.git import GitTree
 from osqual.ci.surroundings import ci_job
 from osqual.cluster_cost import spent_so_far
 from osqual.context import Note, RunContext, need
-from osqual.errors import InfrastructureError, MissingProgram, OsqualError, PublishFailed, UsageError
+from osqual.errors import (
+    InfrastructureError,
+    MissingProgram,
+    OsqualError,
+    PublishFailed,
+    UsageError,
+)
 from osqual.model import Image, PublishPoint, SuiteResult, Verdict
 from osqual.mutes.files import mute_document
 from osqual.mutes.mute import Mute

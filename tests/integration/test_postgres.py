@@ -1,6 +1,7 @@
 """The store on a real PostgreSQL: the same faults, and a server that restarts in between."""
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +89,14 @@ def test_a_server_that_restarts_during_a_run_is_survived(server: Server, tmp_pat
     server.start()
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert last(world)["verdict"] == "qualified"
+
+
+def test_a_server_that_is_away_for_a_moment_is_waited_for(server: Server) -> None:
+    store = Store(open_engine(server.create("away")))
+    server.stop()
+    threading.Timer(3, server.start).start()
+    assert store.runs() == []
+    store.close()
 
 
 def test_many_that_open_an_empty_database_at_once_all_get_it(server: Server) -> None:

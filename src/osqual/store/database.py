@@ -1,5 +1,6 @@
 """Opening the database: SQLite by default, PostgreSQL by URL; migrated to this version's schema."""
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,16 +9,20 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import (
     DatabaseError,
     IntegrityError,
+    OperationalError,
     ProgrammingError,
     SQLAlchemyError,
     TimeoutError,
 )
 
+from osqual.cancellation import pauses
 from osqual.errors import InvalidInput, OsqualError, StoreFailed
 from osqual.store.schema import SCHEMA_REVISION
 
 BUSY_TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 10
+RESTART_S = 60.0
+"""So long a server that was there before may be away."""
 MIGRATION_LOCK = 7_167_825
 """A number that only osqual takes for an advisory lock."""
 
@@ -70,6 +75,26 @@ def _migrate(connection: Connection, name: str) -> None:
     if found != SCHEMA_REVISION:
         migrate(connection, found, name)
     connection.commit()
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """A transaction, committed when the body has ended. Raises StoreFailed."""
+    with named_errors(), connected(engine) as connection, connection.begin():
+        yield connection
+
+
+def connected(engine: Engine) -> Connection:
+    """A connection; a server that is just being restarted is waited for."""
+    give_up = time.monotonic() + RESTART_S
+    for pause in pauses(2.0):
+        try:
+            return engine.connect()
+        except OperationalError:
+            if engine.dialect.name == "sqlite" or time.monotonic() > give_up:
+                raise
+        time.sleep(pause)
+    raise AssertionError("pauses have no end")
 
 
 @contextmanager

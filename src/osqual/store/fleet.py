@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, extract, func, insert, select, text, update
 
-from osqual.store.database import MIGRATION_LOCK, named_errors
+from osqual.store.database import MIGRATION_LOCK, transaction
 from osqual.store.schema import runs, schedules
 from osqual.store.store import RUNNING, Row
 
@@ -130,5 +130,5 @@ class Fleet:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        with named_errors(), self._engine.begin() as connection:
+        with transaction(self._engine) as connection:
             yield connection

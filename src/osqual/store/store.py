@@ -14,7 +14,7 @@ from osqual.errors import NotFound, StoreFailed
 from osqual.failpoints import boundary
 from osqual.model import Judgement, SuiteResult
 from osqual.settings import Settings
-from osqual.store.database import named_errors, open_engine, sqlite_url
+from osqual.store.database import connected, named_errors, open_engine, sqlite_url, transaction
 from osqual.store.limits import Claim, take
 from osqual.store.schema import OPEN_STATES, resources, results, runs, steps, suites
 
@@ -457,7 +457,7 @@ class Store:
     @contextmanager
     def _write(self, what: str) -> Iterator[Connection]:
         """One transaction: all of it is on disk when the body has ended, or nothing."""
-        with boundary(f"store: {what}"), named_errors(), self._engine.begin() as connection:
+        with boundary(f"store: {what}"), transaction(self._engine) as connection:
             yield connection
 
     def _update(self, what: str, table: Table, where: Any, **values: Any) -> None:
@@ -465,7 +465,7 @@ class Store:
             connection.execute(update(table).where(where).values(**values))
 
     def _rows(self, query: Any) -> list[Row]:
-        with named_errors(), self._engine.connect() as connection:
+        with named_errors(), connected(self._engine) as connection:
             found: Sequence[RowMapping] = connection.execute(query).mappings().all()
         return [dict(row) for row in found]
 

@@ -27,6 +27,8 @@ from osqual.workflow import Engine, RunResult, qualify, scope_for
 
 FULL_S = 20.0
 """So long a job for which there is no room here, or no room in a limit, is left to others."""
+STOPPING_S = 1.0
+"""So long a job that a stopping worker gives back is not for that worker to take again."""
 
 
 class NotNow(OsqualError):
@@ -58,6 +60,8 @@ class Workplace:
         """Do a job to its end; the verdict. Raises NotNow, Stopped, or what kept it from that."""
         if cancelled():
             raise Stopped("The job was cancelled before it began.")
+        if self.engine.cancellation.cancelled:
+            raise NotNow("The worker is being stopped.", STOPPING_S)
         token = self.engine.cancellation.child()
         here = replace(self, engine=replace(self.engine, cancellation=token))
         with heed(lambda: int(cancelled()), token):
@@ -67,7 +71,7 @@ class Workplace:
             if cancelled():
                 raise Stopped(f"The run {result.run_id} was cancelled.")
             if self.engine.cancellation.cancelled:
-                raise NotNow("The worker was stopped.", 0.0)
+                raise NotNow("The worker was stopped.", STOPPING_S)
         return result.judgement.verdict.value
 
     def _result(self, job: int, configuration: str, options: RunOptions) -> RunResult:
