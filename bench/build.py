@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -191,12 +191,22 @@ def find_again(bench: Workbench) -> float:
     return seconds
 
 
+def scripts_above(leaf: Path) -> Iterator[Path]:
+    """Scripts of the template that a directory above holds: stock Packer looks only beside it."""
+    provisioners = json.loads((leaf / "packer.json").read_text())["provisioners"]
+    for name in (entry["script"] for entry in provisioners if "script" in entry):
+        if not (leaf / name).exists():
+            yield next(above / name for above in leaf.parents if (above / name).exists())
+
+
 def measure_builds(
     leaf: Path, work: Path, *, repeat: int = 3, say: Callable[[str], None] = print
 ) -> list[Row]:
     """Medians of `repeat` rounds; each round runs all ways side by side, one after the other."""
     copy = work / "leaf"
     shutil.copytree(leaf, copy, dirs_exist_ok=True)
+    for script in scripts_above(leaf):
+        shutil.copy(script, copy)
     cache = work / "cache"
     bench = Workbench(leaf=copy, work=work, cache=cache, say=say)
     bench.timed("base image", lambda scope: resolve_base(BASE, relative_to=copy, scope=scope))

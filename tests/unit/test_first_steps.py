@@ -43,7 +43,7 @@ def test_a_root_without_configurations_names_the_directory_that_has_some(clone: 
 
 def test_what_has_no_image_yet_is_listed(clone: Path) -> None:
     said = CliRunner().invoke(cli, ["find", "-C", "examples"]).output
-    assert "1 configuration without a published image" in said
+    assert "4 configurations without a published image" in said
     assert LEAF in said
 
 

@@ -1,0 +1,5 @@
+#!/bin/sh
+# On the first master: the controller.
+set -eu
+
+systemctl enable --now slurmctld
