@@ -210,6 +210,18 @@ def test_git_apply_takes_the_diff(tree: Path) -> None:
     assert os.access(tree / "copy.sh", os.X_OK)
 
 
+def test_a_file_that_moves_is_shown_as_moved(tree: Path) -> None:
+    draft = Draft(tree)
+    draft.write("moved/run.sh", "#!/bin/sh\necho 1\n", copied_from="run.sh")
+    draft.remove("run.sh")
+    diff = format_diff(draft.changes())
+    assert "rename from run.sh\nrename to moved/run.sh\n" in diff
+    assert "echo" not in diff, "nothing in it changed"
+    git(tree, "apply", "-", given=diff)
+    assert not (tree / "run.sh").exists()
+    assert os.access(tree / "moved/run.sh", os.X_OK)
+
+
 def test_a_diff_of_a_long_file_is_right_and_binary_content_is_only_named(tree: Path) -> None:
     lines = [f"line {number}\n" for number in range(12_000)]
     (tree / "long.txt").write_text("".join(lines))

@@ -163,7 +163,9 @@ def test_every_dimension_is_a_filter(
     assert sorted(path for group in found for path in group["configurations"]) == sorted(expected)
 
 
-@pytest.mark.parametrize("value", ["", " ", ">=", ">=2.*", "[z-a]"])
+@pytest.mark.parametrize(
+    "value", ["", " ", ">=", ">=2.*", "[z-a]", ">>2", "=>2", "=<2", "<>2", "!!2"]
+)
 def test_conditions_that_say_nothing_are_refused(osqual: Osqual, value: str) -> None:
     refused = osqual("find", "--release", value)
     assert (refused.code, refused.out) == (2, "")
@@ -271,6 +273,10 @@ def test_show_tells_where_everything_is_from(osqual: Osqual) -> None:
     assert document["files"]["base_images.json"] == "centos/7.6/aws/base_images.json"
     assert document["recipe"]["shared_with"] == sorted([LEAF, NEWER, BETA])
     assert document["run"] == "r7"
+    assert document["cluster"] == {"masters": 1, "private_agents": 2, "public_agents": 1}
+    assert document["tests"]["run_integration_tests"] is True
+    assert document["missing"] == []
+    assert document["files"]["setup.sh"] is None
 
 
 def test_show_tells_what_is_missing_and_broken_beside_the_rest(osqual: Osqual) -> None:
@@ -288,7 +294,7 @@ def test_show_tells_what_is_missing_and_broken_beside_the_rest(osqual: Osqual) -
     assert shown.code == 0
     assert "install.sh" in shown.out
     assert "MISSING" in shown.out
-    assert "unknown: " in shown.out
+    assert "unknown: the file" in shown.out
     for place in (
         "dcos_images.yaml:1",
         "publish_and_test_config.yaml:1: run_framework_tests",
@@ -296,6 +302,11 @@ def test_show_tells_what_is_missing_and_broken_beside_the_rest(osqual: Osqual) -
         "qualification.json: verdict",
     ):
         assert place in shown.err
+    document = osqual("show", LEAF, "--json").json
+    assert document["missing"] == ["install.sh"]
+    assert document["files"]["install.sh"] is None
+    assert document["tests"] is None, "its file is broken"
+    assert document["recipe"]["digest"] is None
 
 
 def test_recipes_group_what_is_built_once(osqual: Osqual) -> None:
@@ -466,6 +477,24 @@ def test_plan_in_every_format(osqual: Osqual) -> None:
         == NEWER
     )
     assert osqual("plan", "nowhere").code == 2
+
+
+def test_what_one_cause_breaks_is_told_once(osqual: Osqual) -> None:
+    more = [LEAF.replace("2.0.1", release) for release in ("2.0.3", "2.0.4")]
+    for path in more:
+        write(root(), leaf_files(path))
+    for path in (LEAF, NEWER, BETA, *more):
+        (root() / path / "install.sh").unlink()
+    write(root(), {f"{RHEL}/packer.json": "{"})
+    for command in (["plan"], ["plan", "--format", "jenkins"], ["recipes"]):
+        told = osqual(*command).err.splitlines()
+        (cause,) = [line for line in told if "install.sh" in line]
+        assert cause == "broken 5 configurations: the file 'install.sh' is missing."
+        assert told[told.index(cause) + 1 :][:4] == [
+            *(f"  {path}" for path in sorted([LEAF, NEWER, BETA, *more])[:3]),
+            "  and 2 more; --json names all",
+        ]
+        assert any(line.startswith(f"broken {RHEL}: {RHEL}/packer.json:1") for line in told)
 
 
 def test_names_with_blanks_and_quotes_stay_whole_in_commands(osqual: Osqual) -> None:

@@ -106,6 +106,12 @@ def test_paths_from_anywhere(tmp_path: Path, capsys: Any, monkeypatch: pytest.Mo
     ):
         assert osqual("lint", path, "--select", "OSQ701", "--strict") == 1, path
     assert osqual("lint", "7.5", "--select", "OSQ701", "--strict") == 0
+    for glob in ("centos/*/aws/**", "**/packer.json", f"{LEAF}/*.tfvars", f"{LEAF[:-1]}?"):
+        assert osqual("lint", glob, "--select", "OSQ701", "--strict") == 1, glob
+    capsys.readouterr()
+    assert osqual("lint", f"{OTHER}/**", "--select", "OSQ701", "--strict") == 0
+    assert "0 warnings in 1 of 2 configurations." in capsys.readouterr().err
+    assert osqual("lint", "debian/**") == 2
     assert osqual("lint", "8.9") == 2
     assert osqual("lint", "/etc") == 2
     capsys.readouterr()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -223,11 +224,13 @@ def hostile_report() -> Report:
         rule=rule, file=HOSTILE, line=7, key="k", message="50% of\r\nit, or: all", configurations=()
     )
     plain = Finding(rule=RULES["OSQ101"], file="a b/c.yaml", message="is broken")
-    return Report(findings=(plain, finding), accepted=1, configurations=2)
+    return Report(findings=(plain, finding), accepted=1, configurations=2, concerned=2)
 
 
 def test_the_summary_counts() -> None:
     assert summary(hostile_report()) == "1 error, 1 warning in 2 configurations; 1 accepted."
+    some = replace(hostile_report(), concerned=1)
+    assert "in 1 of 2 configurations" in summary(some)
 
 
 def test_json_has_everything() -> None:

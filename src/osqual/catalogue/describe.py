@@ -31,10 +31,13 @@ class Description:
     configuration: Configuration
     dimensions: tuple[tuple[str, str, str], ...]
     files: tuple[tuple[str, str], ...]
-    """What each file is called by the configuration, and where it is, or that it is missing."""
+    """What each file is called by the configuration, and where it is; empty for nowhere."""
+    absent: Mapping[str, str]
+    """What it means that a file is nowhere: `MISSING` for one that is needed."""
     base_images: Mapping[str, str]
     cluster: Mapping[str, int]
-    tests: Mapping[str, str]
+    config: PublishAndTest | None
+    """None for one that is broken."""
     recipe: str
     recipe_problem: str
     shared_with: tuple[str, ...]
@@ -58,7 +61,7 @@ class Describer:
         problems = [built.problem] if isinstance(built.problem, InvalidFile) else []
         facts, broken = facts_of(catalogue, configuration.path, configuration.dimensions)
         topology = reader.profile_topology(configuration)
-        config = reader.config(configuration)
+        files, absent = _files(catalogue, configuration)
         aliases = catalogue.conventions.aliases
         return Description(
             configuration=configuration,
@@ -66,12 +69,15 @@ class Describer:
                 (name, value, aliases.get(name, {}).get(value, value))
                 for name, value in configuration.dimensions.items()
             ),
-            files=tuple(_files(catalogue, configuration)),
+            files=tuple(files),
+            absent=absent,
             base_images=built.base_images,
             cluster=topology,
-            tests=_tests(config) if config else {},
+            config=reader.config(configuration),
             recipe=built.recipe.digest if built.recipe else "",
-            recipe_problem=built.problem.brief if built.problem else "",
+            recipe_problem=_without_path(built.problem.brief, configuration)
+            if built.problem
+            else "",
             shared_with=self._shared.get(built.recipe.digest, ()) if built.recipe else (),
             facts=facts,
             record=reader.record(configuration),
@@ -98,18 +104,23 @@ class Describer:
         return {digest: tuple(paths) for digest, paths in found.items()}
 
 
-def _files(catalogue: Catalogue, configuration: Configuration) -> list[tuple[str, str]]:
+def _without_path(problem: str, configuration: Configuration) -> str:
+    return problem.removeprefix(f"{configuration.path}: ")
+
+
+def _files(
+    catalogue: Catalogue, configuration: Configuration
+) -> tuple[list[tuple[str, str]], dict[str, str]]:
     names = catalogue.conventions.files
-    found = [
-        (file.name, source_name(catalogue, file.path) if file.path else _absence(file.key))
-        for file in used_files(catalogue, configuration)
-    ]
+    used = used_files(catalogue, configuration)
+    found = [(file.name, source_name(catalogue, file.path) if file.path else "") for file in used]
+    absent = {file.name: _absence(file.key) for file in used if not file.path}
     own = [
         (name, f"{configuration.path}/{name}")
         for name in names.published
         if (configuration.directory / name).exists()
     ]
-    return [*found, *own]
+    return [*found, *own], absent
 
 
 def _absence(key: str) -> str:
@@ -117,7 +128,10 @@ def _absence(key: str) -> str:
     return "MISSING" if needed else "none" if key == "setup" else "none, so the defaults hold"
 
 
-def _tests(config: PublishAndTest) -> Mapping[str, str]:
+def tests_in_words(config: PublishAndTest | None) -> Mapping[str, str]:
+    """When images are published, and what is tested before; nothing for a broken file."""
+    if config is None:
+        return {}
     tests = {
         "published after": config.publish_after.value,
         "integration tests": "run" if config.run_integration_tests else "switched off",

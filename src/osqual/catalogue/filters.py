@@ -17,7 +17,8 @@ from osqual.versions import version_key
 ABSENT = "none"
 """How an optional dimension that a configuration lacks is called."""
 
-_CONDITION = re.compile(r"(?P<operator><=|>=|==|!=|=|<|>)?\s*(?P<value>.*)", re.DOTALL)
+_OPERATORS = ("<=", ">=", "==", "!=", "=", "<", ">")
+_CONDITION = re.compile(rf"(?P<operator>{'|'.join(_OPERATORS)})?\s*(?P<value>.*)", re.DOTALL)
 _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": lt,
     "<=": le,
@@ -77,6 +78,11 @@ def parse_condition(dimension: str, text: str, aliases: Mapping[str, str]) -> Co
             resolution="give a value, a glob such as '2.0.*', or a comparison such as '>=2.0'",
         )
     operator, value = match["operator"] or "=", match["value"]
+    if value[0] in "<>=!":
+        raise UsageError(
+            f"--{dimension.replace('_', '-')} {text!r} is no comparison.",
+            resolution=f"compare with one of {', '.join(_OPERATORS)}, such as '>=2.0'",
+        )
     if operator in _COMPARISONS and is_glob(value):
         raise UsageError(f"{value!r} is a glob and cannot be compared with {operator}.")
     return Condition(dimension=dimension, operator=operator, value=value, aliases=aliases)

@@ -10,12 +10,24 @@ _LONG_FILE_LINES = 5_000
 
 
 def format_diff(changes: Iterable[FileChange]) -> str:
-    """Every change; the empty text when there is none."""
-    return "".join(line for change in changes for line in diff_lines(change))
+    """Every change; the empty text when there is none. A copy whose original goes is a rename."""
+    changes = list(changes)
+    gone = {change.path for change in changes if change.after is None}
+    renames = {
+        change.copied_from: change.path
+        for change in changes
+        if change.before is None and change.copied_from in gone
+    }  # of several copies the last, as git has it
+    return "".join(
+        line
+        for change in changes
+        if change.path not in renames
+        for line in diff_lines(change, renamed=renames.get(change.copied_from or "") == change.path)
+    )
 
 
-def diff_lines(change: FileChange) -> Iterator[str]:
-    """One change, line by line with their ends."""
+def diff_lines(change: FileChange, *, renamed: bool = False) -> Iterator[str]:
+    """One change, line by line with their ends; `renamed` tells that its original goes."""
     before, source = change.before, change.path
     if before is None and change.copied_from is not None:
         before, source = change.original, change.copied_from
@@ -24,7 +36,8 @@ def diff_lines(change: FileChange) -> Iterator[str]:
     mode = "100755" if change.executable else "100644"
     if source != change.path:
         yield f"similarity index {_similarity(before, change.after)}%\n"
-        yield f"copy from {_quoted(source)}\ncopy to {_quoted(change.path)}\n"
+        how = "rename" if renamed else "copy"
+        yield f"{how} from {_quoted(source)}\n{how} to {_quoted(change.path)}\n"
     elif before is None:
         yield f"new file mode {mode}\n"
     elif change.after is None:

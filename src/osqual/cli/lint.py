@@ -30,10 +30,11 @@ Examples:
   osqual lint --rules
 
 The whole catalogue is looked at, because many rules compare directories;
-PATHS and --changed-since narrow what is told: findings in those files, and
-about configurations that are there or use them. Accept a finding with
-`# osqual: ignore[OSQ302] reason` on its line or the line above, or with
-`lint: {ignore: [...]}` in osqual.yaml where a format has no comments.
+PATHS (or globs such as 'centos/*/aws/**') and --changed-since narrow what is
+told: findings in those files, and about configurations that are there or use
+them. Accept a finding with `# osqual: ignore[OSQ302] reason` on its line or
+the line above, or with `lint: {ignore: [...]}` in osqual.yaml where a format
+has no comments.
 
 --fix renames profiles, corrects descriptions and moves copies up to a common
 parent. It tries that on a copy first and proves that every configuration
@@ -140,7 +141,9 @@ def _scope(view: "View", paths: Sequence[str], since: str | None) -> "Scope | No
 
 
 def _relative(view: "View", path: str) -> str:
-    """A path of the command line relative to the catalogue's root."""
+    """A path of the command line relative to the catalogue's root; a glob that matches stays."""
+    from osqual.catalogue.globs import glob_matcher, is_glob
+
     root = view.catalogue.root
     for base in (Path.cwd(), root):
         place = Path(os.path.normpath(base / path))
@@ -149,9 +152,13 @@ def _relative(view: "View", path: str) -> str:
         if place.is_relative_to(root) and (place.exists() or place.is_symlink()):
             relative = place.relative_to(root).as_posix()
             return "" if relative == "." else relative
+    if is_glob(path):
+        matches = glob_matcher(path)
+        if any(matches(leaf.path) for leaf in view.leaves) or any(map(matches, view.users)):
+            return path
     raise NotFound(
         f"{path!r} is no file or directory of the catalogue {root}.",
-        resolution="name files, configurations or directories above them",
+        resolution="name files, configurations, directories above them, or a glob over their paths",
     )
 
 

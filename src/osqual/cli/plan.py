@@ -8,7 +8,7 @@ import click
 
 from osqual.cli.catalogue_options import CatalogueCommand, complete_leaf, filters_of
 from osqual.cli.common import catalogue_option, json_option, print_json
-from osqual.cli.tables import counted, printable
+from osqual.cli.tables import counted, print_broken, printable
 
 if TYPE_CHECKING:
     from osqual.plan.plan import Plan, Step
@@ -103,15 +103,11 @@ def _print(found: "Plan") -> None:
     )
 
 
-def _warn_of_broken(found: "Plan", limit: int = 20) -> None:
+def _warn_of_broken(found: "Plan") -> None:
     from osqual.plan.plan import Action
 
     broken = found.of(Action.BROKEN)
-    for step in broken[:limit]:
-        reason = printable("; ".join(step.reasons)).removeprefix(f"{step.configuration.path}: ")
-        click.secho(f"broken {step.configuration.path}: {reason}", fg="yellow", err=True)
-    if len(broken) > limit:
-        click.secho(f"and {len(broken) - limit} more are broken", fg="yellow", err=True)
+    print_broken((step.configuration.path, "; ".join(step.reasons)) for step in broken)
 
 
 def _document(found: "Plan") -> dict[str, Any]:

@@ -7,7 +7,7 @@ import click
 
 from osqual.cli.catalogue_options import CatalogueCommand, filters_of
 from osqual.cli.common import catalogue_option, json_option, print_json
-from osqual.cli.tables import counted, printable
+from osqual.cli.tables import counted, print_broken, printable
 
 if TYPE_CHECKING:
     from osqual.catalogue.recipes import Built, Sharing
@@ -59,15 +59,9 @@ def _print(groups: "list[Sharing]", unknown: "list[Built]", count: int) -> None:
     if groups:
         configurations = range(count - len(unknown))
         click.echo(f"\n{counted(groups, 'recipe')} for {counted(configurations, 'configuration')}.")
-    if unknown:
-        click.secho(
-            f"{len(unknown)} configurations whose recipe is unknown:", fg="yellow", err=True
-        )
-    for item in unknown[:20]:
-        problem = item.problem.brief if item.problem else ""
-        click.echo(f"  {printable(problem)}", err=True)
-    if len(unknown) > 20:
-        click.echo(f"  and {len(unknown) - 20} more; --json names all", err=True)
+    print_broken(
+        (item.configuration.path, item.problem.brief if item.problem else "") for item in unknown
+    )
 
 
 def _document(groups: "list[Sharing]", unknown: "list[Built]") -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`osqual show`: one configuration, and where everything of it comes from."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,8 @@ def _section(title: str, lines: list[tuple[str, str]]) -> None:
 
 
 def _print(found: "Description", files: dict[str, Path]) -> None:
+    from osqual.catalogue.describe import tests_in_words
+
     click.secho(found.configuration.path, bold=True)
     _section(
         "Dimensions",
@@ -82,10 +85,10 @@ def _print(found: "Description", files: dict[str, Path]) -> None:
             for name, value, same in found.dimensions
         ],
     )
-    _section("Files", list(found.files))
+    _section("Files", [(name, place or found.absent[name]) for name, place in found.files])
     _section("Base images", sorted(found.base_images.items()))
     _section("Cluster", [(name, str(value)) for name, value in found.cluster.items()])
-    _section("Tests", [(name, value) for name, value in found.tests.items()])
+    _section("Tests", list(tests_in_words(found.config).items()))
     recipe = found.recipe or f"unknown: {found.recipe_problem}"
     _section("Recipe", [("digest", recipe)])
     others = [path for path in found.shared_with if path != found.configuration.path]
@@ -126,12 +129,13 @@ def _document(found: "Description") -> dict[str, Any]:
     return {
         "configuration": found.configuration.path,
         "dimensions": dict(found.configuration.dimensions),
-        "files": dict(found.files),
+        "files": {name: place or None for name, place in found.files},
+        "missing": [name for name, words in found.absent.items() if words == "MISSING"],
         "base_images": dict(found.base_images),
-        "cluster": dict(found.cluster),
-        "tests": dict(found.tests),
+        "cluster": {name.replace(" ", "_"): count for name, count in found.cluster.items()},
+        "tests": asdict(found.config) if found.config else None,
         "recipe": {
-            "digest": found.recipe,
+            "digest": found.recipe or None,
             "problem": found.recipe_problem or None,
             "shared_with": list(found.shared_with),
         },

@@ -41,6 +41,27 @@ def print_problems(problems: Iterable[InvalidFile], limit: int = 10) -> None:
         )
 
 
+def print_broken(
+    broken: Iterable[tuple[str, str]], causes_limit: int = 10, paths_limit: int = 3
+) -> None:
+    """Configurations (path, reason) that cannot be used, by cause; on standard error."""
+    causes: dict[str, list[str]] = {}
+    for path, reason in broken:
+        causes.setdefault(reason.removeprefix(f"{path}: "), []).append(path)
+    widest = sorted(causes.items(), key=lambda cause: -len(cause[1]))
+    for reason, paths in widest[:causes_limit]:
+        several = len(paths) > 1
+        who = counted(paths, "configuration") if several else printable(paths[0])
+        click.secho(f"broken {who}: {printable(reason)}", fg="yellow", err=True)
+        for path in paths[:paths_limit] if several else ():
+            click.echo(f"  {printable(path)}", err=True)
+        if len(paths) > paths_limit:
+            click.echo(f"  and {len(paths) - paths_limit} more; --json names all", err=True)
+    left = sum(len(paths) for _, paths in widest[causes_limit:])
+    if left:
+        click.secho(f"and {left} more are broken; --json names all", fg="yellow", err=True)
+
+
 def counted(items: Sized, noun: str) -> str:
     """`1 recipe`, `2 recipes`."""
     return f"{len(items)} {noun}" + ("" if len(items) == 1 else "s")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from osqual.catalogue.globs import glob_matcher
+from osqual.catalogue.globs import glob_matcher, is_glob
 from osqual.catalogue.usage import reached, watched_paths
 from osqual.lint.finding import Finding, Level, Rule
 from osqual.lint.ignoring import Ignore, ignores_of
@@ -14,11 +14,15 @@ from osqual.settings import LintIgnore
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """The findings, sorted by place. `accepted` is how many were left out on purpose."""
+    """The findings, sorted by place. `accepted` is how many were left out on purpose.
+
+    `concerned` is how many of the configurations are in the scope.
+    """
 
     findings: tuple[Finding, ...]
     accepted: int
     configurations: int
+    concerned: int
 
     def count(self, level: Level) -> int:
         """How many findings are of a level."""
@@ -56,6 +60,7 @@ def check(
         findings=tuple(left),
         accepted=len(found) - len(left),
         configurations=len(view.leaves),
+        concerned=len(view.leaves if scope is None else scope.configurations),
     )
 
 
@@ -125,14 +130,17 @@ def scope_of_changes(view: View, changed: Collection[str]) -> Scope:
 def scope_of_paths(view: View, paths: Sequence[str]) -> Scope:
     """What lies at or below some paths, and the configurations that are there or use a file there.
 
-    Paths are relative to the root; the root itself is the empty path.
+    Paths are relative to the root, or globs over such paths; the root itself is the empty path.
     """
+    globs = [glob_matcher(path) for path in paths if is_glob(path)]
 
     def inside(file: str) -> bool:
-        return any(path in ("", file) or file.startswith(f"{path}/") for path in paths)
+        named = any(path in ("", file) or file.startswith(f"{path}/") for path in paths)
+        return named or any(matches(file) for matches in globs)
 
     below = {leaf.path for leaf in view.leaves if inside(leaf.path)}
-    users = {user for path in paths for user in view.users.get(path, ())}
+    meant = [*paths, *(file for file in view.users if any(matches(file) for matches in globs))]
+    users = {user for path in meant for user in view.users.get(path, ())}
     return Scope(files=inside, configurations=frozenset(below | users))
 
 

@@ -23,7 +23,8 @@ def summary(report: Report) -> str:
     errors, warnings = report.count(Level.ERROR), report.count(Level.WARNING)
     fixable = sum(finding.rule.fixable for finding in report.findings)
     parts = [_count(errors, "error"), _count(warnings, "warning")]
-    text = f"{', '.join(parts)} in {_count(report.configurations, 'configuration')}"
+    part = f"{report.concerned} of " if report.concerned < report.configurations else ""
+    text = f"{', '.join(parts)} in {part}{_count(report.configurations, 'configuration')}"
     if report.accepted:
         text += f"; {report.accepted} accepted"
     if fixable:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from osqual.catalogue.describe import Description
+from osqual.catalogue.describe import Description, tests_in_words
 from osqual.catalogue.withdrawn import Withdrawn
 from osqual.documents import read_document
 from osqual.errors import InvalidFile
@@ -34,10 +34,16 @@ def configuration_document(
             "dimensions": [
                 [name, plain_line(value), same] for name, value, same in found.dimensions
             ],
-            "files": [[plain_line(name), plain_line(place)] for name, place in found.files],
+            "files": [
+                [plain_line(name), plain_line(place or found.absent[name])]
+                for name, place in found.files
+            ],
             "base": sorted(found.base_images.items()),
             "cluster": dict(found.cluster),
-            "tests": {name: plain_line(value, 4000) for name, value in found.tests.items()},
+            "tests": {
+                name: plain_line(value, 4000)
+                for name, value in tests_in_words(found.config).items()
+            },
             "recipe": found.recipe,
             "recipeProblem": plain_line(found.recipe_problem),
             "shared": numbered.of(found.shared_with)[:MAX_SHARED],
