@@ -13,12 +13,19 @@ class ExitCode(IntEnum):
     """The process exit codes, the same for every command."""
 
     OK = 0
+    """Qualified; or the command did what it was asked for."""
     REJECTED = 1
+    """A test that counts failed; or it is not so: lint found errors, there is no such image."""
     USAGE = 2
+    """Wrong input: a command line, a file of the catalogue, a setting, a missing program."""
     INCONCLUSIVE = 3
+    """Something is not finished, or the surroundings failed: nothing is said about the product."""
     CLEANUP_INCOMPLETE = 4
+    """Resources may be left; they are named."""
     LOCKED = 75
+    """Another osqual works in the same state directory."""
     INTERRUPTED = 130
+    """Ended by Ctrl-C or a signal, once everything was torn down."""
 
 
 class OsqualError(Exception):

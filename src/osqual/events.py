@@ -10,10 +10,15 @@ class EventKind(StrEnum):
     """What an event is about. Renderers may ignore kinds they do not know."""
 
     RUN_STARTED = "run.started"
+    """A run began: `message` is its configuration."""
     RUN_RESUMED = "run.resumed"
+    """A process goes on with a run whose process had died."""
     RUN_ENDED = "run.ended"
+    """A run ended: `message` is its verdict, `data` holds `reasons` and `exit_code`."""
     STEP_STARTED = "step.started"
+    """A step of the pipeline began: `step` names it."""
     STEP_ENDED = "step.ended"
+    """A step ended: `data` holds its `status`, `message` what came of it."""
     PROGRESS = "progress"
     """Something worth showing inside a step: `data` may hold `node`, `done`, `total`, `unit`."""
     OUTPUT = "output"
@@ -23,7 +28,9 @@ class EventKind(StrEnum):
     RETRY = "retry"
     """Something failed and is tried again: `data` holds `attempt` and `attempts`."""
     WARNING = "warning"
+    """Something that a person should look at; the run goes on."""
     RESOURCE = "resource"
+    """The machine of a build ended: `data` holds the last line of its `console`."""
 
 
 @dataclass(frozen=True, kw_only=True)

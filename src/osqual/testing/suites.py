@@ -1,7 +1,7 @@
 """Running a product's suites: first what counts, then, in the shadow, what is muted.
 
 Everything muted runs after every suite has ended, so that nothing it breaks can reach a test that
-counts. docs/adr/0013-what-a-verdict-rests-on.md says why.
+counts. docs/adr/0014-what-a-verdict-rests-on.md says why.
 """
 
 import shlex

@@ -87,7 +87,7 @@ def each(
 
 
 def report(what: str, tried: int, verdicts: dict[str, int], wrong: int) -> None:
-    """One line of the table in docs/reliability.md, where a file for it was asked for."""
+    """One line of the table in docs/explanation/durability.md, if a file for it was asked for."""
     line = {"fault": what, "tried": tried, "verdicts": verdicts, "wrong": wrong}
     print(json.dumps(line))
     if path := os.environ.get("OSQUAL_FAULT_REPORT"):
