@@ -171,7 +171,7 @@ def wait_until(condition: Any, *, limit_s: float, what: str) -> None:
 def shared_directory() -> Iterator[Path]:
     """One for all workers of this session, gone with the last of them.
 
-    OSQUAL_TEST_DIR names one to keep between sessions while developing.
+    OSQUAL_TEST_DIR names one to keep between sessions: those of script/test, or while developing.
     """
     if kept := os.environ.get("OSQUAL_TEST_DIR"):
         yield Path(kept)
