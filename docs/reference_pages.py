@@ -47,17 +47,18 @@ def filled(text: str, page: Path) -> str:
 def written(name: str, text: str, page: Path) -> Iterator[str]:
     """What one mark stands for. Raises KeyError for one that means nothing."""
     if name == "contents":
-        return contents(text)
+        return contents(text, page)
     if name.endswith(".md"):
         return iter((page.parent / name).read_text().partition("\n")[2].split("\n"))
     return CONTENTS[name]()
 
 
-def contents(text: str) -> Iterator[str]:
-    """A hidden table of contents: the pages that a page links to, in its own order."""
+def contents(text: str, page: Path) -> Iterator[str]:
+    """A hidden table of contents: what a page links to, in its order; then its other neighbours."""
     links = re.findall(r"\]\(([^):#]+)\.md[)#]", text)
-    below = [link for link in dict.fromkeys(links) if not link.startswith("../")]
-    yield from ("```{toctree}", ":hidden:", "", *below, "```")
+    below = [link for link in links if not link.startswith("../")]
+    beside = sorted(path.stem for path in page.parent.glob("*.md") if path != page)
+    yield from ("```{toctree}", ":hidden:", "", *dict.fromkeys([*below, *beside]), "```")
 
 
 def commands() -> Iterator[str]:

@@ -224,7 +224,8 @@ def test_every_command_is_in_a_block_that_is_tested() -> None:
     for page in PAGES:
         for kind, line in fenced_lines(page.read_text()):
             if kind != "console" and line.startswith(("osqual ", "$ ")):
-                pytest.fail(f"{page.relative_to(ROOT)}: not in a block of the kind console: {line}")
+                how = "put it after `$ ` into a block of the kind console: tests/console_blocks.py"
+                pytest.fail(f"{page.relative_to(ROOT)}: {line}: {how}")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
