@@ -151,7 +151,7 @@ def test_a_repair_shows_its_diff_and_its_proof(tmp_path: Path, capsys: Any) -> N
     root = in_git(tmp_path, OLD)
     assert osqual("lint", "--fix", "-C", root) == 0
     output = capsys.readouterr()
-    assert f"copy to {LEAF}/cluster_profile.tfvars" in output.out
+    assert f"rename to {LEAF}/cluster_profile.tfvars" in output.out
     assert "2 files changed; proven: 1 configurations, " in output.err
     assert len(status(tmp_path)) == 2
     assert osqual("lint", "--fix", "--force", "-C", root) == 0
