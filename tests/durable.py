@@ -23,11 +23,12 @@ from osqual.cluster_file import write_cluster
 from osqual.context import RunOptions
 from osqual.errors import OsqualError
 from osqual.failpoints import FAULT, TRACE
+from osqual.job import Job, JobState
 from osqual.machine import ConnectionLost
 from osqual.model import Cluster, Image, Node, SshIdentity, SuiteResult
 from osqual.parts import Parts
 from osqual.platforms.base import ProvisionRequest
-from osqual.process import Completed, Job, JobState, write_atomic
+from osqual.process import Completed, write_atomic
 from osqual.prospects import prospects_of, resumable
 from osqual.reap import find_remains, reap
 from osqual.resume import resume

@@ -1,14 +1,15 @@
 """Which Terraform module makes a run's cluster, with which version, from which image."""
 
 from osqual.builders.ami_template import BUILDER_TYPE, build_regions
+from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.files import find_file
 from osqual.context import RunContext, need
-from osqual.model import PublishPoint
+from osqual.model import Configuration, PublishPoint
 from osqual.platforms.base import TerraformWish
 from osqual.products import ModuleChoice
 from osqual.recipe import base_of, build_region
 from osqual.terraform.module import module_source
-from osqual.terraform.program import VERSION_FILE
+from osqual.terraform.program import version_files
 
 DEFAULT_MODULE = "aws-cluster"
 
@@ -42,12 +43,29 @@ def wanted_version(context: RunContext, chosen: ModuleChoice) -> tuple[str, str]
     settings = context.scope.settings.terraform
     if settings.version:
         return settings.version, "terraform.version in osqual.yaml"
-    pinned = find_file(context.catalogue, context.configuration, VERSION_FILE)
+    pinned = pinned_version(context.catalogue, context.configuration, settings.program)
     if pinned is not None:
-        return pinned.read_text(encoding="utf-8").strip(), str(pinned)
+        return pinned
     if settings.module:
         return "", ""  # another module than the product's: its wish says nothing about it
     return chosen.version, f"the product {need(context.product).name}"
+
+
+def pinned_version(
+    catalogue: Catalogue, configuration: Configuration, program: str
+) -> tuple[str, str] | None:
+    """What the nearest version file of the catalogue says, and which file that is."""
+    for name in version_files(program):
+        path = find_file(catalogue, configuration, name)
+        if path is not None and (version := _first_line(path.read_text(encoding="utf-8"))):
+            return version, str(path)
+    return None
+
+
+def _first_line(text: str) -> str:
+    """What a version file says, as tfenv reads it: comments and empty lines say nothing."""
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return next((line for line in lines if line), "")
 
 
 def stand_in(context: RunContext, region: str) -> str:

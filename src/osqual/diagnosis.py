@@ -5,7 +5,7 @@ import platform
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 from osqual.bases.debian.failure import check_possible
 from osqual.cancellation import Cancellation
 from osqual.errors import InfrastructureError, OsqualError
-from osqual.programs import inspect_programs
+from osqual.programs import PROGRAMS, TERRAFORM, inspect_programs, terraform_program
 from osqual.qemu.acceleration import Acceleration, NoAcceleration, probe
 from osqual.qemu.footprint import machines_room
 from osqual.qemu.ports import PORT_RANGE, reserved_group, reserved_ports
@@ -44,8 +44,10 @@ class Check:
     resolution: str = ""
 
 
-def diagnose(settings: Settings, cancellation: Cancellation) -> list[Check]:
-    """Every check, in the order people fix things."""
+def diagnose(
+    settings: Settings, cancellation: Cancellation, platforms: Collection[str] = ()
+) -> list[Check]:
+    """Every check, in the order people fix things; `platforms` are those of the catalogue."""
     acceleration: Acceleration | OsqualError
     try:
         acceleration = probe(settings, cancellation)
@@ -53,7 +55,7 @@ def diagnose(settings: Settings, cancellation: Cancellation) -> list[Check]:
         acceleration = error
     accelerator = acceleration.accelerator if isinstance(acceleration, Acceleration) else "tcg"
     return [
-        *_programs(),
+        *_programs(settings, platforms),
         _python(),
         _making_bases(cancellation),
         _acceleration(acceleration),
@@ -64,8 +66,12 @@ def diagnose(settings: Settings, cancellation: Cancellation) -> list[Check]:
     ]
 
 
-def _programs() -> Iterator[Check]:
-    for item in inspect_programs():
+def _programs(settings: Settings, platforms: Collection[str]) -> Iterator[Check]:
+    """Terraform is spoken of only where a configuration needs it."""
+    wanted = [program for program in PROGRAMS if program is not TERRAFORM]
+    if "aws" in platforms:
+        wanted.append(terraform_program(settings.terraform.program))
+    for item in inspect_programs(wanted):
         program = item.program
         if item.path:
             found = f"{item.version or 'present'} ({item.path})"
@@ -73,7 +79,7 @@ def _programs() -> Iterator[Check]:
         else:
             yield Check(
                 name=program.name,
-                level=Level.MISSING if program.required else Level.NOTE,
+                level=Level.MISSING if program.platform in ("", *platforms) else Level.NOTE,
                 found=f"not found; needed for {program.purpose}",
                 resolution=item.install,
             )

@@ -1,7 +1,8 @@
 """Watching a job: its lines as events of the run while it works."""
 
 from osqual.events import EventKind
-from osqual.process import POLL_S, Job, JobState
+from osqual.job import Job, JobState
+from osqual.process import POLL_S
 from osqual.scope import RunScope
 
 

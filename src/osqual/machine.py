@@ -31,6 +31,8 @@ LOOPBACK = "127.0.0.1"
 CONNECT_TIMEOUT_S = 30.0
 TRANSFER_TIMEOUT_S = 1800.0
 POLL_S = 0.25
+PROXY_POLL_S = 3.0
+"""Behind another host each look is a login there, and servers count those."""
 # OpenSSH's own exit status for a connection that failed (ssh(1), EXIT STATUS).
 _SSH_FAILED = 255
 
@@ -102,6 +104,8 @@ class Machine:
             # Nobody listens there whom a quantum computer would help, and on an emulated machine
             # OpenSSH's default costs a third of the login.
             settings["KexAlgorithms"] = "^curve25519-sha256"
+        if self.node.ssh_proxy:
+            settings["ProxyCommand"] = self.node.ssh_proxy
         config = [] if self._user_config else ["-F", "none"]
         return [*config, *(word for key in settings for word in ("-o", f"{key}={settings[key]}"))]
 
@@ -122,6 +126,31 @@ class Machine:
     def _target(self) -> list[str]:
         node = self.node
         return ["-p", str(node.ssh_port), f"{node.ssh_user}@{node.ssh_host}"]
+
+    def first_host_key(self, cancellation: Cancellation) -> str:
+        """The host key that the node shows, as `type key`; empty while it shows none.
+
+        Nobody is logged in for it.
+        """
+        known_hosts = self._identity.known_hosts.with_name(f"first-{self.node.name}")
+        known_hosts.unlink(missing_ok=True)
+        overriding = {  # of two settings, ssh takes the first
+            "StrictHostKeyChecking": "accept-new",
+            "UserKnownHostsFile": _config_quote(known_hosts),
+            "PreferredAuthentications": "none",
+            "HashKnownHosts": "no",
+        }
+        options = [word for key in overriding for word in ("-o", f"{key}={overriding[key]}")]
+        argv = ["ssh", *options, *self.options(), *self._target(), "true"]
+        try:
+            run(argv, timeout_s=self._patience.login_s, cancellation=cancellation, check=False)
+        except TimeLimitExceeded:
+            cancellation.check()  # the caller's limit, or only that of this attempt
+        if not known_hosts.exists():
+            return ""
+        found = known_hosts.read_text(encoding="utf-8").split(maxsplit=1)
+        known_hosts.unlink()
+        return found[1].strip() if len(found) == 2 else ""
 
     def is_connected(self) -> bool:
         """Whether the shared connection is open."""
@@ -205,7 +234,8 @@ class Machine:
     ) -> None:
         unsettled_since: float | None = None
         while True:
-            wait_banner(self.node.ssh_host, self.node.ssh_port, token, watch)
+            if not self.node.ssh_proxy:  # behind it, only ssh itself can find out
+                wait_banner(self.node.ssh_host, self.node.ssh_port, token, watch)
             try:
                 self.connect(token)
                 return
@@ -219,7 +249,7 @@ class Machine:
                 ):
                     raise
             watch()
-            token.sleep(POLL_S)
+            token.sleep(PROXY_POLL_S if self.node.ssh_proxy else POLL_S)
 
     # Commands
 
@@ -390,8 +420,8 @@ def _without_owner(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def _config_quote(path: Path) -> str:
-    """A path as an ssh option value: quoted, because spaces separate several files there."""
-    return f'"{path}"'
+    """A path as an ssh option value: spaces would separate files, and `%` begins a token."""
+    return '"{}"'.format(str(path).replace("%", "%%"))
 
 
 def close_connections(control_dir: Path) -> None:

@@ -152,6 +152,8 @@ class Node:
     private_address: str
     public_address: str
     console: Path | None = None
+    ssh_proxy: str = ""
+    """What carries connections to it, as ssh's `ProxyCommand`; empty: it is reached directly."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,9 +19,21 @@ class Program:
     name: str
     purpose: str
     version_argv: tuple[str, ...]
-    required: bool = True
+    platform: str = ""
+    """The only platform that needs it; empty: every machine does."""
 
 
+def terraform_program(name: str) -> Program:
+    """Terraform, OpenTofu, or whatever program the settings name in their place."""
+    return Program(
+        name=name,
+        purpose="clusters in a cloud",
+        version_argv=(name, "version"),
+        platform="aws",
+    )
+
+
+TERRAFORM = terraform_program("terraform")
 PROGRAMS: tuple[Program, ...] = (
     Program(
         name="qemu-system-x86_64",
@@ -41,14 +53,9 @@ PROGRAMS: tuple[Program, ...] = (
         name="packer",
         purpose="images in a cloud, --builder packer",
         version_argv=("packer", "version"),
-        required=False,
+        platform="aws",
     ),
-    Program(
-        name="terraform",
-        purpose="clusters in a cloud (or tofu)",
-        version_argv=("terraform", "version"),
-        required=False,
-    ),
+    TERRAFORM,
 )
 
 
@@ -63,7 +70,7 @@ class FoundProgram:
     @property
     def install(self) -> str:
         """The command that installs it on Debian and Ubuntu."""
-        return INSTALL_COMMANDS.get(self.program.name, "")
+        return INSTALL_COMMANDS.get(self.program.name, "put it there, or correct its name")
 
 
 def inspect_programs(programs: Sequence[Program] = PROGRAMS) -> list[FoundProgram]:

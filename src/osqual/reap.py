@@ -12,7 +12,7 @@ from typing import Any
 
 from osqual.aws.reaper import Expired, expired_runs, reap_run
 from osqual.errors import CleanupIncomplete, NotFound, OsqualError
-from osqual.process import Job
+from osqual.job import Job
 from osqual.resume import close_run, is_dead
 from osqual.running import Marked, marked_processes
 from osqual.store.lock import orchestrator_lock

@@ -70,7 +70,7 @@ class Terraform(_Section):
     """How clusters are made where the platform is a cloud."""
 
     program: str = "terraform"
-    """`terraform`, `tofu` or a path. A `.terraform-version` in the catalogue is honoured."""
+    """`terraform`, `tofu` or a path. Version files of tfenv and tofuenv are honoured."""
     version: str | None = None
     """A version or a range; None leaves it to `.terraform-version` and to the product."""
     module: str | None = None
@@ -104,6 +104,9 @@ class Aws(_Section):
     """Who may reach the nodes; `auto` is this machine's public address."""
     ssh_config: Path | None = None
     """OpenSSH configuration that says how nodes' addresses are reached from here."""
+    jump_host: str = Field(default="auto", pattern=r"^[^-\s][^\s]*$")
+    """`[user@]host[:port]` before all nodes, reached at their private addresses; `auto`: nodes
+    without a public address are reached through the first that has one; `none`: directly."""
     ssh_private_key: Path | None = None
     """For modules that start nodes with an existing key pair."""
     boot_timeout_s: float = Field(default=900, gt=0)

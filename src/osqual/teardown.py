@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from osqual.errors import CleanupIncomplete, InfrastructureError, Interrupted, OsqualError
+from osqual.job import Job, JobState
 from osqual.machine import close_connections
-from osqual.process import Job, JobState, remove_temporaries
+from osqual.process import remove_temporaries
 from osqual.qemu.vm import RECORD_NAME, Vm, vm_runs
 from osqual.scope import RunScope
 from osqual.sockets import LINK_NAME

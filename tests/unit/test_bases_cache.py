@@ -19,7 +19,8 @@ from osqual.bases.prune import JUST_USED_S, is_open, prune_cache
 from osqual.bases.resolve import cached_base, check_base, resolve_base
 from osqual.cli.cache import cache as cache_command
 from osqual.errors import InvalidInput, TimeLimitExceeded
-from osqual.process import Job, run
+from osqual.job import Job
+from osqual.process import run
 from osqual.scope import RunScope
 from osqual.settings import Directories, Settings
 from tests.scopes import Surroundings

@@ -1,16 +1,19 @@
 """What `osqual doctor` finds, on machines that lack one thing."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from osqual.cancellation import Cancellation
+from osqual.cli.main import cli
 from osqual.diagnosis import Check, Level, check_directories, diagnose
 from osqual.errors import InfrastructureError
 from osqual.qemu.ports import PORT_RANGE
 from osqual.room import measure_room
-from osqual.settings import Directories, Qemu, Settings
+from osqual.settings import Directories, Qemu, Settings, Terraform
 
 Doctor = Callable[..., dict[str, Check]]
 
@@ -34,9 +37,12 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def doctor(programs: Path, tmp_path: Path) -> Doctor:
-    def look(**qemu: object) -> dict[str, Check]:
+    def look(
+        platforms: Collection[str] = ("qemu",), terraform: str = "terraform", **qemu: object
+    ) -> dict[str, Check]:
         settings = settings_in(tmp_path, **{"acceleration": "tcg", "memory_mb": 128} | qemu)
-        return {check.name: check for check in diagnose(settings, Cancellation())}
+        settings = settings.model_copy(update={"terraform": Terraform(program=terraform)})
+        return {check.name: check for check in diagnose(settings, Cancellation(), platforms)}
 
     return look
 
@@ -60,6 +66,37 @@ def test_a_program_that_is_missing_comes_with_its_package(doctor: Doctor, progra
     assert found.level is Level.MISSING
     assert found.resolution == "apt-get install qemu-utils"
     assert doctor()["packer"].level is Level.NOTE, "only --builder packer needs it"
+
+
+def test_what_a_cloud_needs_counts_where_the_catalogue_has_one(
+    doctor: Doctor, programs: Path
+) -> None:
+    assert not {"terraform", "tofu"} & doctor().keys()
+    found = doctor(["aws", "qemu"], "tofu")
+    assert found["packer"].level is Level.MISSING
+    assert found["tofu"].level is Level.MISSING
+    assert "opentofu.org" in found["tofu"].resolution
+    (programs / "tofu").write_text("#!/bin/sh\necho OpenTofu v1.8.3\n")
+    (programs / "tofu").chmod(0o755)
+    assert doctor(["aws"], "tofu")["tofu"].found.startswith("1.8.3 ")
+
+
+def test_the_program_itself_looks_at_the_catalogue(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("state", "cache", "data"):
+        monkeypatch.setenv(f"OSQUAL_{name.upper()}_DIR", str(tmp_path / name))
+
+    def named() -> set[str]:
+        said = CliRunner().invoke(cli, ["doctor", "--json"]).stdout
+        return {check["name"] for check in json.loads(said)}
+
+    assert "terraform" not in named()
+    leaf = tmp_path / "centos/7.6/aws/DCOS-2.0.0/docker-19.03.5"
+    leaf.mkdir(parents=True)
+    (leaf / "packer.json").write_text('{"builders": [{"type": "amazon-ebs"}]}')
+    assert "terraform" in named()
 
 
 def test_memory_is_counted_as_a_run_counts_it(doctor: Doctor, tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ from osqual.cancellation import Cancellation
 from osqual.cluster_file import read_cluster, write_cluster
 from osqual.errors import CleanupIncomplete, InfrastructureError, InvalidInput
 from osqual.events import EventBus
+from osqual.job import Job
 from osqual.model import Cluster, Configuration, Image, Node, Role, SshIdentity, Topology
 from osqual.platforms.base import ProvisionRequest
 from osqual.platforms.qemu import QemuPlatform, load_cluster
 from osqual.platforms.qemu_capacity import NotEnoughRoom, check_room, cpus_per_node
 from osqual.platforms.qemu_layout import plan_nodes
-from osqual.process import Job
 from osqual.qemu.vm import VmRecord
 from osqual.room import Room, measure_room
 from osqual.running import process_start

@@ -178,12 +178,19 @@ def test_when_a_build_fails_the_next_that_needs_it_tries() -> None:
 
 def test_what_there_is_no_room_for_waits_and_smaller_runs_go_first() -> None:
     stage = Stage(free=Room(memory_mb=1000, cores=2))
+    waits = "large waits: there is too little memory free"
+
+    def until_large_waits() -> None:
+        give_up = time.monotonic() + WAIT_S
+        while waits not in stage.happened:
+            assert time.monotonic() < give_up
+            time.sleep(0.01)
+
     stage.run(
-        stage.prospect("first", room=Room(memory_mb=600), build=lambda: time.sleep(0.2)),
+        stage.prospect("first", room=Room(memory_mb=600), build=until_large_waits),
         stage.prospect("large", room=Room(memory_mb=600)),
         stage.prospect("small", room=Room(memory_mb=300)),
     )
-    assert "large waits: there is too little memory free" in stage.happened
     assert stage.happened.index("build small") < stage.happened.index("build large")
 
 
@@ -204,15 +211,16 @@ def test_a_limit_that_is_reached_is_waited_for() -> None:
 
 def test_a_stop_reaches_all_that_run_and_nothing_more_begins() -> None:
     stage = Stage()
+    both_run = threading.Barrier(2, action=stage.cancellation.cancel)
 
     def wait() -> None:
+        meet(both_run)
         try:
             stage.cancellation.sleep(WAIT_S)
         except Interrupted:
             stage.note("stopped")
             raise
 
-    threading.Timer(0.3, stage.cancellation.cancel).start()
     runs = [stage.prospect(f"r{n}", test=wait) for n in range(4)]
     found = stage.run(*runs, at_most=2)
     assert {each.exit_code for each in found.values()} == {ExitCode.INTERRUPTED}

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from osqual.errors import CleanupIncomplete, Interrupted
-from osqual.process import Job, JobState, write_atomic
+from osqual.job import Job, JobState
+from osqual.process import write_atomic
 from osqual.running import marked_processes, process_start
 from osqual.teardown import (
     LOCAL_KINDS,

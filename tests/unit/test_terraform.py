@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,9 +11,9 @@ from packaging.version import Version
 
 from osqual.cancellation import Cancellation
 from osqual.errors import InfrastructureError, InvalidInput
-from osqual.model import Configuration, Role, Topology
+from osqual.model import Configuration, Role, SshIdentity, Topology
 from osqual.platforms.base import ProvisionRequest, TerraformWish
-from osqual.platforms.terraform_nodes import check_outputs, nodes_of, normal_name
+from osqual.platforms.terraform_nodes import Access, check_outputs, nodes_of, normal_name
 from osqual.platforms.terraform_variables import (
     Given,
     MissingVariable,
@@ -20,9 +21,10 @@ from osqual.platforms.terraform_variables import (
     UnsuitableModule,
     cluster_variables,
 )
+from osqual.settings import Aws
 from osqual.terraform.failure import ModuleUnavailable, NoCapacity, VariablesRefused, explain
 from osqual.terraform.module import BUILT_IN_MODULES, Declared, module_source, read_declared
-from osqual.terraform.planned import images, instance_types
+from osqual.terraform.planned import images, instance_types, on_demand_types
 from osqual.terraform.program import TerraformMismatch, WantedVersion, find_terraform
 from osqual.terraform.workspace import Workspace
 from tests.scopes import Surroundings
@@ -207,7 +209,7 @@ def test_outputs_of_any_style_become_nodes(tmp_path: Path) -> None:
     check_outputs(frozenset(outputs), "m")
     config = tmp_path / "config"
     config.write_text("Host 198.51.100.1\n  HostName 127.0.0.1\n  Port 2201\n")
-    nodes = nodes_of(outputs, ssh_user="core", ssh_config=config, cancellation=Cancellation())
+    nodes = nodes_of(outputs, access(tmp_path, ssh_config=config))
     assert [node.name for node in nodes] == ["master-1", "private-agent-1", "private-agent-2"]
     assert (nodes[0].ssh_host, nodes[0].ssh_port) == ("127.0.0.1", 2201)
     assert (nodes[1].ssh_host, nodes[1].ssh_port) == ("10.0.0.2", 22)
@@ -216,13 +218,64 @@ def test_outputs_of_any_style_become_nodes(tmp_path: Path) -> None:
         check_outputs(frozenset({"master_public_ips"}), "m")
 
 
+def access(tmp_path: Path, **aws: object) -> Access:
+    key = tmp_path / "key"
+    identity = SshIdentity(private_key=key, public_key=key, known_hosts=tmp_path / "known")
+    return Access(
+        user="core",
+        identity=identity,
+        aws=Aws.model_validate(aws),
+        cancellation=Cancellation(),
+    )
+
+
+INSIDE = {
+    "master_public_ips": [],
+    "master_private_ips": ["10.0.0.1"],
+    "private_agent_private_ips": ["10.0.0.2"],
+    "public_agent_public_ips": ["198.51.100.3"],
+    "public_agent_private_ips": ["10.0.0.3"],
+}
+
+
+def test_nodes_without_a_public_address_are_reached_through_one_that_has_one(
+    tmp_path: Path,
+) -> None:
+    master, agent, entrance = nodes_of(INSIDE, access(tmp_path))
+    assert (entrance.ssh_host, entrance.ssh_proxy) == ("198.51.100.3", "")
+    for node in (master, agent):
+        assert node.ssh_host == node.private_address
+        assert node.ssh_proxy.startswith("ssh -W '[%h]:%p' ")
+        assert node.ssh_proxy.endswith(" -p 22 core@198.51.100.3")
+        assert "HostKeyAlias=public-agent-1" in node.ssh_proxy
+
+
+def test_a_jump_host_of_ones_own_stands_before_all_nodes_or_none_does(tmp_path: Path) -> None:
+    nodes = nodes_of(INSIDE, access(tmp_path, jump_host="me@jump.example.org:2222"))
+    assert {node.ssh_proxy.split()[-1] for node in nodes} == {"ssh://me@jump.example.org:2222"}
+    assert [node.ssh_host for node in nodes] == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+    assert {node.ssh_proxy for node in nodes_of(INSIDE, access(tmp_path, jump_host="none"))} == {""}
+    with pytest.raises(ValueError, match="jump_host"):
+        access(tmp_path, jump_host="-oProxyCommand=x")
+
+
+def test_jumps_of_an_ssh_configuration_are_made(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("Host 10.* 198.*\n  ProxyJump first.example.org,me@second.example.org:2222\n")
+    nodes = nodes_of(INSIDE, access(tmp_path, ssh_config=config))
+    for node in nodes:
+        words = node.ssh_proxy.split()
+        assert words[-3:] == ["-J", "first.example.org", "ssh://me@second.example.org:2222"]
+        assert str(config) in words
+
+
 @pytest.mark.parametrize("name", ["Master Public IPs", "master-public-ips", "master_public_ips"])
 def test_names_of_outputs_compare_without_style(name: str) -> None:
     assert normal_name(name) == "master_public_ips"
 
 
 def test_what_a_plan_creates() -> None:
-    def change(kind: str, *actions: str) -> dict[str, object]:
+    def change(kind: str, *actions: str) -> dict[str, Any]:
         after = {"instance_type": "m5.large", "ami": "ami-1"}
         return {"type": kind, "change": {"actions": list(actions), "after": after}}
 
@@ -237,6 +290,15 @@ def test_what_a_plan_creates() -> None:
     assert instance_types(plan) == ["m5.large", "m5.large"]
     assert images(plan) == {"ami-1"}
     assert instance_types({}) == []
+    assert on_demand_types(plan) == ["m5.large", "m5.large"]
+    for kind, marks in (
+        ("aws_instance", {"instance_market_options": [{"market_type": "spot"}]}),
+        ("aws_spot_instance_request", {"spot_price": None}),
+    ):
+        spot = change(kind, "create")
+        spot["change"]["after"].update(marks)
+        assert instance_types({"resource_changes": [spot]}) == ["m5.large"]
+        assert on_demand_types({"resource_changes": [spot]}) == []
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from osqual.cancellation import Cancellation
 from osqual.errors import InfrastructureError
 from osqual.events import EventBus
-from osqual.process import Job
+from osqual.job import Job
 from osqual.qemu.acceleration import Acceleration
 from osqual.qemu.failure import PortTaken, VmFailed, explain_failure
 from osqual.qemu.seed import Seed

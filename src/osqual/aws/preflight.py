@@ -12,9 +12,6 @@ from osqual.aws.images import describe_image
 from osqual.aws.session import CloudError, calling, client
 from osqual.errors import InvalidInput
 
-# "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", in vCPUs.
-STANDARD_QUOTA = "L-1216C47A"
-_STANDARD = re.compile(r"[acdhimrtz]")
 _ID = re.compile(r"ami-[0-9a-f]{8,17}")
 
 
@@ -32,10 +29,6 @@ class TypeNotOffered(InvalidInput):
 
 class KeyPairMissing(InvalidInput):
     """The module starts nodes with a key pair that the account does not have."""
-
-
-class QuotaTooSmall(InvalidInput):
-    """The account may not run as many instances at a time."""
 
 
 def check_region(region: str) -> None:
@@ -121,59 +114,6 @@ def check_key_pair(region: str, name: str) -> None:
             resolution="import it, correct the profile, or use the module aws-cluster, which "
             "makes one for each run",
         ) from error
-
-
-def check_quota(region: str, types: Sequence[str]) -> str:
-    """The account may run these instances beside those that run; a warning where it cannot tell."""
-    standard = [name for name in types if _STANDARD.match(name)]
-    if not standard:
-        return ""
-    try:
-        limit = _quota(region)
-    except CloudError as error:
-        return f"the quota for instances in {region} could not be asked: {error.brief}"
-    needed = _vcpus(region, standard)
-    used = _vcpus(region, _running_types(region))
-    if used + needed > limit:
-        raise QuotaTooSmall(
-            f"The quota of {limit:.0f} vCPUs in {region} is too small.",
-            details=f"in use: {used}\nneeded: {needed} ({', '.join(sorted(standard))})",
-            resolution="ask AWS for more, end what is running, or ask for fewer nodes",
-        )
-    return ""
-
-
-def _quota(region: str) -> float:
-    with calling("asking for the quota"):
-        found = client("service-quotas", region).get_service_quota(
-            ServiceCode="ec2", QuotaCode=STANDARD_QUOTA
-        )
-    return float(found["Quota"]["Value"])
-
-
-def _running_types(region: str) -> list[str]:
-    states = {"Name": "instance-state-name", "Values": ["pending", "running"]}
-    with calling("listing instances"):
-        pages = client("ec2", region).get_paginator("describe_instances")
-        return [
-            instance["InstanceType"]
-            for page in pages.paginate(Filters=[states])
-            for reservation in page["Reservations"]
-            for instance in reservation["Instances"]
-            if _STANDARD.match(instance["InstanceType"])
-        ]
-
-
-def _vcpus(region: str, types: Sequence[str]) -> int:
-    if not types:
-        return 0
-    with calling("looking at instance types"):
-        found = client("ec2", region).describe_instance_types(InstanceTypes=sorted(set(types)))
-    sizes = {
-        entry["InstanceType"]: int(entry["VCpuInfo"]["DefaultVCpus"])
-        for entry in found["InstanceTypes"]
-    }
-    return sum(sizes.get(name, 0) for name in types)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,12 @@ from osqual.builders.layered import (
     start_over,
 )
 from osqual.builders.locks import wait_for
-from osqual.builders.packer_run import build_template, can_go_on, validate_template
+from osqual.builders.packer_run import (
+    build_template,
+    can_go_on,
+    install_plugins,
+    validate_template,
+)
 from osqual.builders.packer_template import (
     QemuSurroundings,
     clean_provisioner,
@@ -43,6 +48,7 @@ from osqual.scope import RunScope
 from osqual.settings import Settings
 from osqual.teardown import short_lived
 from osqual.template import PackerTemplate, interpolate, user_variables
+from osqual.template_hcl import PLUGINS
 
 NAME = "packer"
 
@@ -150,6 +156,7 @@ def _build(
         stack.callback(around.base.unlink, missing_ok=True)
         if not template.exists():
             _write_template(request, around, manifest, template)
+            install_plugins(request.template.data.get(PLUGINS, {}), directory, scope)
             scope.progress("packer validate")
             validate_template(template, scope, {})
         scope.progress("packer build")

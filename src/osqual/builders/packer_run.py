@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from packaging.version import Version
+
 from osqual.cancellation import Cancellation
 from osqual.errors import BuildFailed, CommandFailed, InvalidInput
 from osqual.following import follow_job
-from osqual.process import Job, JobState, run, tail, write_atomic
+from osqual.job import Job, JobState
+from osqual.process import run, tail, write_atomic
 from osqual.programs import program_version
 from osqual.scope import RunScope
 
@@ -19,6 +22,7 @@ VALIDATE_TIMEOUT_S = 120.0
 INIT_TIMEOUT_S = 600.0
 # Packer ends its machine and removes its files when it is interrupted; that may take a while.
 GRACE_S = 120.0
+FIRST_WITH_INIT = Version("1.7")
 TAIL_LINES = 30
 JOB_NAME = "packer"
 
@@ -27,8 +31,9 @@ _NO_PLUGIN = ("is unknown by Packer", "unknown builder", "builder type not found
 
 def install_plugins(plugins: Mapping[str, Any], directory: Path, scope: RunScope) -> None:
     """`packer init` for the plugins that a template asks for; older Packers bring theirs along."""
-    if not plugins or program_version(("packer", "version")).startswith(("1.5.", "1.6.")):
+    if not plugins or Version(program_version(("packer", "version")) or "0") < FIRST_WITH_INIT:
         return
+    scope.progress("packer init")
     wanted = directory / "plugins.pkr.json"
     write_atomic(wanted, json.dumps({"packer": {"required_plugins": dict(plugins)}}) + "\n")
     try:

@@ -1,5 +1,8 @@
 """`osqual doctor`: can this machine do the work?"""
 
+import os
+from pathlib import Path
+
 import click
 
 from osqual.cli.common import current_settings, json_option, print_json
@@ -11,8 +14,9 @@ def doctor(*, as_json: bool) -> int:
     """Check this machine and say how to mend what is missing.
 
     Looks at external programs and their versions, hardware acceleration (by booting a kernel, not
-    by believing /dev/kvm), memory, disk space and loopback networking. Exit code 1 when something
-    that the main job needs is missing.
+    by believing /dev/kvm), memory, disk space and loopback networking. What only a cloud needs
+    (Packer, Terraform or OpenTofu) counts when the catalogue here has configurations for it. Exit
+    code 1 when something that is needed is missing.
     """
     from dataclasses import asdict
 
@@ -20,7 +24,7 @@ def doctor(*, as_json: bool) -> int:
     from osqual.diagnosis import Level, diagnose
     from osqual.errors import ExitCode
 
-    checks = diagnose(current_settings(), Cancellation())
+    checks = diagnose(current_settings(), Cancellation(), _platforms())
     if as_json:
         print_json([asdict(check) for check in checks])
     else:
@@ -32,3 +36,15 @@ def doctor(*, as_json: bool) -> int:
                 click.echo(f"  {'':<20} To do: {check.resolution}")
     missing = any(check.level is Level.MISSING for check in checks)
     return int(ExitCode.REJECTED if missing else ExitCode.OK)
+
+
+def _platforms() -> set[str]:
+    """The platforms of the catalogue that the current directory is in; none without one."""
+    from osqual.catalogue.catalogue import open_catalogue
+    from osqual.errors import NotFound
+
+    try:
+        catalogue = open_catalogue(Path(), environ=os.environ)
+    except NotFound:
+        return set()
+    return {found.dimensions.get("platform", "") for found in catalogue.configurations()}

@@ -27,8 +27,8 @@ def boot_once(region: str, image_id: str, settings: Settings, cancellation: Canc
     limited = cancellation.limited(settings.aws.boot_timeout_s, f"booting {image_id}")
     try:
         address = _start(region, image_id, run_id, settings, limited)
-        host, port = reach(address, settings.aws.ssh_config, limited)
-        wait_banner(host, port, limited, lambda: None)
+        route = reach(address, settings.aws.ssh_config, limited)
+        wait_banner(route.host, route.port, limited, lambda: None)
     except OsqualError as error:
         cancellation.check()
         return f"it does not boot: {error.brief}"

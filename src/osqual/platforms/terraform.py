@@ -5,10 +5,12 @@ also what the checks of the account and the estimate are made from.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from osqual.aws import preflight
+from osqual.aws.quota import check_quota
+from osqual.aws.session import CloudError
 from osqual.aws.tags import RUN, run_tags
 from osqual.cancellation import Cancellation
 from osqual.cluster_cost import HourlyCost, write_cost
@@ -17,7 +19,13 @@ from osqual.cluster_file import write_cluster
 from osqual.errors import InvalidInput, ProvisionFailed
 from osqual.model import Cluster, Image, SshIdentity
 from osqual.platforms.base import ProvisionRequest, TerraformWish
-from osqual.platforms.terraform_nodes import check_outputs, identity_of, nodes_of, wait_nodes
+from osqual.platforms.terraform_nodes import (
+    Access,
+    check_outputs,
+    identity_of,
+    nodes_of,
+    wait_nodes,
+)
 from osqual.platforms.terraform_teardown import (
     KIND,
     TERRAFORM,
@@ -41,11 +49,11 @@ from osqual.teardown import LOCAL_KINDS, end_resources
 from osqual.terraform.database_state import schema_of
 from osqual.terraform.failure import TerraformFailed
 from osqual.terraform.module import Declared, read_declared
-from osqual.terraform.planned import instance_types
+from osqual.terraform.planned import instance_types, on_demand_types
 from osqual.terraform.program import WantedVersion, find_terraform
 from osqual.terraform.workspace import Workspace
 
-PROGRAMS = ("ssh", "ssh-keygen", "ssh-keyscan")
+PROGRAMS = ("ssh", "ssh-keygen")
 TERRAFORM_ROOM = Room(memory_mb=700, cores=0.5)
 """Terraform with the AWS provider, which works hard for seconds and then waits."""
 # The AWS provider reads default tags from here, whatever the module says (5.62 and later).
@@ -105,15 +113,14 @@ class TerraformPlatform:
             ) from error
         finally:
             row.created(f"{RUN}={scope.run_id}")
-        cluster = Cluster(
-            nodes=nodes_of(
-                workspace.outputs(scope),
-                ssh_user=request.ssh_user,
-                ssh_config=scope.settings.aws.ssh_config,
-                cancellation=scope.cancellation,
-            ),
-            identity=_identity(declared, scope),
+        identity = _identity(declared, scope)
+        access = Access(
+            user=request.ssh_user,
+            identity=identity,
+            aws=scope.settings.aws,
+            cancellation=scope.cancellation,
         )
+        cluster = Cluster(nodes=nodes_of(workspace.outputs(scope), access), identity=identity)
         write_cluster(scope.directory / CLUSTER_FILE, cluster)
         wait_nodes(cluster, scope.settings.aws.boot_timeout_s, scope)
         return cluster
@@ -230,15 +237,14 @@ def _check_planned(
     """Types, key pair, quota and cost of what is planned."""
     wanted = _wanted(request, scope)
     region = cluster_region(wanted, wish)
-    types = instance_types(workspace.planned(scope))
+    plan = workspace.planned(scope)
+    types = instance_types(plan)
     if not types:
         scope.warn("this Terraform does not tell its plan: types, quota and cost are not checked")
     preflight.check_types_offered(region, types)
     if PUBLIC_KEY not in declared.variables and wanted.get(KEY_NAME):
         preflight.check_key_pair(region, str(wanted[KEY_NAME]))
-    warning = preflight.check_quota(region, types)
-    if warning:
-        scope.warn(warning)
+    _check_quota(region, on_demand_types(plan), scope)
     aws = scope.settings.aws
     cost = preflight.estimate(region, types, aws.cluster_hours, aws.prices)
     if wish.max_cost_usd is not None:
@@ -247,3 +253,14 @@ def _check_planned(
         hourly = preflight.estimate(region, types, 1.0, aws.prices)
         write_cost(scope.directory, HourlyCost(usd=hourly.usd, unknown=hourly.unknown))
         scope.progress(f"the cluster costs {cost} in {aws.cluster_hours:g} hours", usd=cost.usd)
+
+
+def _check_quota(region: str, types: Sequence[str], scope: RunScope) -> None:
+    """Refuse what the account may not run; one that does not tell is only warned of."""
+    try:
+        uses = check_quota(region, types)
+    except CloudError as error:
+        scope.warn(f"the quota for instances in {region} could not be asked: {error.brief}")
+        return
+    for use in uses:
+        scope.progress(f"quota in {region}: {use}", needed=use.needed, free=use.limit - use.used)

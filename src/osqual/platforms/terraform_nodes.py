@@ -1,7 +1,8 @@
 """From a module's outputs to nodes that answer ssh, whatever the module calls its outputs."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,12 @@ from osqual.errors import ProvisionFailed
 from osqual.machine import Machine, known_hosts_line
 from osqual.model import Cluster, Node, Role, SshIdentity, node_name
 from osqual.platforms.terraform_variables import UnsuitableModule
-from osqual.process import run
 from osqual.scope import RunScope
+from osqual.settings import Aws
 from osqual.sockets import socket_directory
-from osqual.ssh_route import reach
+from osqual.ssh_route import Route, proxy_through, reach, through_jump_host
 
 POLL_S = 2.0
-KEYSCAN_TIMEOUT_S = 20.0
 REQUIRED = (
     "master_public_ips",
     "master_private_ips",
@@ -41,38 +41,73 @@ def check_outputs(names: frozenset[str], module: str) -> None:
         )
 
 
-def nodes_of(
-    outputs: Mapping[str, Any],
-    *,
-    ssh_user: str,
-    ssh_config: Path | None,
-    cancellation: Cancellation,
-) -> tuple[Node, ...]:
-    """The nodes of a module's outputs, masters first. Raises ProvisionFailed."""
+@dataclass(frozen=True, kw_only=True)
+class _Told:
+    """What a module tells of a node; `outside` is empty for one without a public address."""
+
+    name: str
+    role: Role
+    inside: str
+    outside: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """How the nodes of a cluster are logged in to."""
+
+    user: str
+    identity: SshIdentity
+    aws: Aws
+    cancellation: Cancellation
+
+    def node(self, told: _Told, entrance: Node | None) -> Node:
+        """The node, reached through `entrance` where there is no other way."""
+        route = self._route(told, entrance)
+        return Node(
+            name=told.name,
+            role=told.role,
+            ssh_host=route.host,
+            ssh_port=route.port,
+            ssh_proxy=route.proxy,
+            ssh_user=self.user,
+            private_address=told.inside,
+            public_address=told.outside or told.inside,
+        )
+
+    def _route(self, told: _Told, entrance: Node | None) -> Route:
+        config, jump_host = self.aws.ssh_config, self.aws.jump_host
+        if jump_host not in ("auto", "none"):
+            return through_jump_host(jump_host, told.inside, config)
+        route = reach(told.outside or told.inside, config, self.cancellation)
+        if told.outside or route.proxy or entrance is None or jump_host == "none":
+            return route
+        login = Machine(entrance, self.identity, Path(), self.cancellation).ssh_argv()
+        return replace(route, proxy=proxy_through(login))
+
+
+def nodes_of(outputs: Mapping[str, Any], access: Access) -> tuple[Node, ...]:
+    """The nodes of a module's outputs, masters first. Raises ProvisionFailed.
+
+    Nodes without a public address are reached through the first one that has one.
+    """
+    told = list(_told(outputs))
+    first = next((each for each in told if each.outside), None)
+    entrance = None if first is None else access.node(first, None)
+    return tuple(access.node(each, entrance) for each in told)
+
+
+def _told(outputs: Mapping[str, Any]) -> Iterator[_Told]:
     found = {normal_name(name): value for name, value in outputs.items()}
-    nodes = []
     for role in Role:
         private = _addresses(found, f"{role.value}_private_ips")
-        public = _addresses(found, f"{role.value}_public_ips") or private
+        public = _addresses(found, f"{role.value}_public_ips") or [""] * len(private)
         if len(public) != len(private):
             raise ProvisionFailed(
                 f"The module tells {len(private)} private and {len(public)} public addresses of "
                 f"its {role.value} nodes."
             )
         for number, (inside, outside) in enumerate(zip(private, public, strict=True), 1):
-            host, port = reach(outside, ssh_config, cancellation)
-            nodes.append(
-                Node(
-                    name=node_name(role, number),
-                    role=role,
-                    ssh_host=host,
-                    ssh_port=port,
-                    ssh_user=ssh_user,
-                    private_address=inside,
-                    public_address=outside,
-                )
-            )
-    return tuple(nodes)
+            yield _Told(name=node_name(role, number), role=role, inside=inside, outside=outside)
 
 
 def _addresses(outputs: Mapping[str, Any], name: str) -> list[str]:
@@ -93,25 +128,20 @@ def wait_nodes(cluster: Cluster, timeout_s: float, scope: RunScope) -> None:
     token = scope.cancellation.limited(timeout_s, "waiting for the cluster's nodes")
     total = len(cluster.nodes)
     lines: list[str] = []
-    for done, node in enumerate(cluster.nodes, 1):
-        lines.append(known_hosts_line(node.name, _host_key(node, token)))
+    # Whoever is reached through another node comes after it.
+    for done, node in enumerate(sorted(cluster.nodes, key=lambda node: bool(node.ssh_proxy)), 1):
+        machine = Machine(node, cluster.identity, control_dir, token)
+        lines.append(known_hosts_line(node.name, _host_key(machine, token)))
         cluster.identity.known_hosts.write_text("".join(lines))
-        Machine(node, cluster.identity, control_dir, token).wait_ready(timeout_s)
+        machine.wait_ready(timeout_s)
         scope.progress(f"{node.name} answers ssh", node=node.name, done=done, total=total)
 
 
-def _host_key(node: Node, token: Cancellation) -> str:
-    """The first host key that a node shows, as `ssh-keyscan` prints it, without the host."""
-    argv = ["ssh-keyscan", "-T", "5", "-p", str(node.ssh_port), node.ssh_host]
-    while True:
-        done = run(argv, timeout_s=KEYSCAN_TIMEOUT_S, cancellation=token, check=False)
-        keys = [line.split(maxsplit=1)[1] for line in done.stdout.splitlines() if " " in line]
-        preferred = sorted(
-            (key for key in keys if not key.startswith("#")), key=lambda key: "ed25519" not in key
-        )
-        if preferred:
-            return preferred[0]
+def _host_key(machine: Machine, token: Cancellation) -> str:
+    """The first host key that a node shows."""
+    while not (key := machine.first_host_key(token)):
         token.sleep(POLL_S)
+    return key
 
 
 def identity_of(keys: Path, private_key: Path) -> SshIdentity:

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from osqual.cancellation import Cancellation
 from osqual.errors import InfrastructureError, OsqualError, TimeLimitExceeded
-from osqual.process import Job, JobState, tail, write_atomic
+from osqual.job import Job, JobState
+from osqual.process import tail, write_atomic
 from osqual.qemu.acceleration import Acceleration
 from osqual.qemu.failure import VmFailed, explain_failure
 from osqual.qemu.qmp import Qmp, QmpError, connect

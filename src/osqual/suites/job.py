@@ -8,9 +8,9 @@ from pathlib import Path
 
 from osqual.cancellation import Cancellation
 from osqual.errors import InfrastructureError, Interrupted, TimeLimitExceeded
+from osqual.job import Job, JobState
 from osqual.machine import Machine
 from osqual.model import Cluster, Outcome, TestResult
-from osqual.process import Job, JobState
 from osqual.scope import RunScope
 from osqual.sockets import socket_directory
 

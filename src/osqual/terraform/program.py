@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -11,9 +12,16 @@ from osqual.cancellation import Cancellation
 from osqual.errors import InvalidInput
 from osqual.process import find_program, run
 
-VERSION_FILE = ".terraform-version"
+_VERSION_FILE = ".terraform-version"
+_TOFU_VERSION_FILE = ".opentofu-version"
 _PLAIN_VERSION = re.compile(r"v?(\d+\.\d+\.\d+\S*)")
 _SAYS = re.compile(r"(Terraform|OpenTofu) v(\S+)")
+
+
+def version_files(program: str) -> tuple[str, ...]:
+    """The files by which tfenv and tofuenv know the version, those that count first."""
+    own = (_TOFU_VERSION_FILE,) if Path(program).name.startswith("tofu") else ()
+    return (*own, _VERSION_FILE)
 
 
 class TerraformMismatch(InvalidInput):

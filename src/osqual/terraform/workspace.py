@@ -13,7 +13,8 @@ from typing import Any
 from osqual.cancellation import Cancellation
 from osqual.errors import CommandFailed, InvalidInput
 from osqual.following import follow_job
-from osqual.process import Job, JobState, run, write_atomic
+from osqual.job import Job, JobState
+from osqual.process import run, write_atomic
 from osqual.scope import RunScope
 from osqual.terraform.database_state import (
     FIRST_VERSION,

@@ -22,7 +22,8 @@ from osqual.bases.inspect import inspect_disk
 from osqual.bases.reference import DebianReference
 from osqual.cancellation import Cancellation
 from osqual.errors import OsqualError
-from osqual.process import Job, JobState, find_program
+from osqual.job import Job, JobState
+from osqual.process import find_program
 from osqual.scope import RunScope
 from osqual.teardown import ResourceKind, Row, place_of
 
