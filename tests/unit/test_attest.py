@@ -29,9 +29,9 @@ from osqual.attest.published_files import find_published
 from osqual.attest.statements import PROVENANCE, TEST_RESULT, subject_of
 from osqual.attest.verify import Published, verify
 from osqual.catalogue.catalogue import open_catalogue
-from osqual.cli.main import main
 from osqual.errors import InvalidInput
 from tests.fakes import IMAGE_ID
+from tests.fixtures.command import osqual
 from tests.unit.test_workflow import LEAF, World
 
 KEY = SigningKey.new()
@@ -322,22 +322,16 @@ def test_a_private_key_is_in_no_representation_and_no_error() -> None:
 # The command
 
 
-def osqual(root: Path, *words: str, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.chdir(root)
-    with pytest.raises(SystemExit) as ended:
-        main(words)
-    return int(ended.value.code or 0)
-
-
 def test_the_command_proves_leaf_image_and_refuses(
     copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert osqual(copy, "verify", LEAF, monkeypatch=monkeypatch) == 0
+    monkeypatch.chdir(copy)
+    assert osqual("verify", LEAF) == 0
     assert "is proven to be qualified" in capsys.readouterr().out
-    assert osqual(copy, "verify", IMAGE_ID, "--format", "json", monkeypatch=monkeypatch) == 0
+    assert osqual("verify", IMAGE_ID, "--format", "json") == 0
     assert json.loads(capsys.readouterr().out)["configuration"] == LEAF
     (copy / LEAF / "qualification.json").write_text("{}")
-    assert osqual(copy, "verify", LEAF, monkeypatch=monkeypatch) == 1
+    assert osqual("verify", LEAF) == 1
     assert "not the one that was attested" in capsys.readouterr().err
 
 
@@ -347,6 +341,7 @@ def test_terraform_gets_flat_text_or_an_error(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(copy)
     query = tmp_path / "query.json"
     for text, code in (
         (json.dumps({"image": IMAGE_ID, "catalogue": str(copy)}), 0),
@@ -357,7 +352,7 @@ def test_terraform_gets_flat_text_or_an_error(
         query.write_text(text)
         with query.open() as stream:
             monkeypatch.setattr("sys.stdin", stream)
-            found = osqual(copy, "verify", "--format", "terraform", monkeypatch=monkeypatch)
+            found = osqual("verify", "--format", "terraform")
         assert found == code
         out = capsys.readouterr().out
         if code == 0:
@@ -369,13 +364,14 @@ def test_terraform_gets_flat_text_or_an_error(
 def test_keys_are_made_and_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert osqual(tmp_path, "keys", "new", "k", "--json", monkeypatch=monkeypatch) == 0
+    monkeypatch.chdir(tmp_path)
+    assert osqual("keys", "new", "k", "--json") == 0
     made = json.loads(capsys.readouterr().out)
     monkeypatch.setenv(FILE_VARIABLE, str(tmp_path / "k"))
     for words in (["keys", "show"], ["keys", "show", "k.pub"]):
-        assert osqual(tmp_path, *words, monkeypatch=monkeypatch) == 0
+        assert osqual(*words) == 0
         shown = capsys.readouterr().out
         assert made["id"] in shown
         assert "PRIVATE" not in shown
     monkeypatch.delenv(FILE_VARIABLE)
-    assert osqual(tmp_path, "keys", "show", monkeypatch=monkeypatch) == 2
+    assert osqual("keys", "show") == 2

@@ -16,7 +16,7 @@ def test_account_and_snapshots_of_an_image(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with moto.mock_aws():
         ec2: Any = boto3.client("ec2", region_name="us-west-2")
-        known = ec2.describe_images()["Images"][0]["ImageId"]
+        known = ec2.register_image(Name="base")["ImageId"]
         (machine,) = ec2.run_instances(ImageId=known, MinCount=1, MaxCount=1)["Instances"]
         image = ec2.create_image(InstanceId=machine["InstanceId"], Name="ours")["ImageId"]
         facts = image_facts("us-west-2", image)

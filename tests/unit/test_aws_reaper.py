@@ -42,7 +42,7 @@ def make(ec2: Any, run_id: str, ends: datetime) -> None:
     )["Subnet"]["SubnetId"]
     ec2.create_key_pair(KeyName=run_id, TagSpecifications=tagged("key-pair", run_id, ends))
     ec2.run_instances(
-        ImageId=ec2.describe_images()["Images"][0]["ImageId"],
+        ImageId=ec2.register_image(Name=f"of {run_id}")["ImageId"],
         MinCount=1,
         MaxCount=1,
         SubnetId=subnet,

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from osqual.attest.keys import KEY_VARIABLE, SigningKey
-from osqual.cli.main import main
 from osqual.model import Outcome
 from osqual.report.bundle import reproduce_command, write_bundle
 from osqual.secrecy import hider
+from tests.fixtures.command import osqual
 from tests.unit.test_workflow import LEAF, World
 
 PASSWORD = "planted-passphrase-42"
@@ -102,12 +102,8 @@ def test_the_command(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.chdir(world.root / "catalogue")
-    for name in ("state", "cache", "data"):
-        monkeypatch.setenv(f"OSQUAL_{name.upper()}_DIR", str(world.root / name))
+    world.stand_in(monkeypatch)
     path = tmp_path / "evidence.tar.gz"
-    with pytest.raises(SystemExit) as ended:
-        main(["bundle", "latest", "-o", str(path), "--json"])
-    assert ended.value.code == 0
+    assert osqual("bundle", "latest", "-o", str(path), "--json") == 0
     assert "report.html" in json.loads(capsys.readouterr().out)["members"]
     assert tarfile.is_tarfile(path)

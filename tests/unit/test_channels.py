@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from osqual.attest.keys import KEY_VARIABLE, SigningKey
 from osqual.catalogue.channels import channel_document, channel_path, parse_channel
-from osqual.cli.main import main
 from osqual.errors import InvalidFile, UsageError
 from osqual.model import Outcome
 from tests.fakes import IMAGE_ID
+from tests.fixtures.command import osqual
 from tests.unit.test_workflow import LEAF, World
 
 KEY = SigningKey.new()
@@ -25,16 +25,13 @@ class Person:
         self, world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         self.world, self._capsys = world, capsys
-        monkeypatch.chdir(world.root / "catalogue")
-        for name in ("state", "cache", "data"):
-            monkeypatch.setenv(f"OSQUAL_{name.upper()}_DIR", str(world.root / name))
+        world.stand_in(monkeypatch)
 
     def osqual(self, *words: str) -> int:
         self._capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(words)
+        code = osqual(*words)
         self.out, self.err = self._capsys.readouterr()
-        return int(ended.value.code or 0)
+        return code
 
     @property
     def channel(self) -> Path:

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from osqual.catalogue.catalogue import Catalogue
-from osqual.cli.main import main
 from osqual.lint.check import check
 from osqual.lint.registry import RULES
 from osqual.lint.view import View
 from osqual.process import run
+from tests.fixtures.command import osqual
 from tests.fixtures.sample import SAMPLE, needs_sample
 from tests.unit.test_lint_rules import PLACES, TODAY, files_of, write
 from tests.unit.test_mutes import commit
@@ -26,12 +26,6 @@ ROOT = Path(__file__).parents[2]
 OPEN = {"files": {"LEAF/cluster_profile.tfvars": 'admin_cidr = "0.0.0.0/0"\n'}}
 OLD = {"move": {"LEAF/cluster_profile.tfvars": "LEAF/desired_cluster_profile.tfvars"}}
 BROKEN = {"files": {"LEAF/publish_and_test_config.yaml": "a: [\n"}}
-
-
-def osqual(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    return int(ended.value.code or 0)
 
 
 def catalogue(root: Path, case: Mapping[str, Any]) -> str:

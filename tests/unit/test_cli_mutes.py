@@ -10,8 +10,8 @@ from osqual.model import Outcome, SuiteResult, TestResult
 from osqual.mutes.entries import parse_mutes
 from osqual.settings import load_settings
 from osqual.store.store import Store, open_store
+from tests.fixtures.command import osqual
 from tests.fixtures.shell import Shell
-from tests.unit.test_cli_lint import osqual
 from tests.unit.test_mutes import LEAF, OTHER, commit, config
 
 FILES: dict[str, str | None] = {

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from osqual.cli.main import main
 from osqual.errors import UsageError
 from osqual.resume import resume
 from osqual.store.store import Row
 from tests.durable import DurableWorld, in_child
+from tests.fixtures.command import osqual, stand_in
 
 AFTER_PROVISION = "after store: end step provision#1"
 IN_INSTALL = "after store: begin step install#1"
@@ -55,15 +55,6 @@ def open_resources(world: DurableWorld) -> list[Row]:
         return store.resources()
     finally:
         store.close()
-
-
-def osqual(world: DurableWorld, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.chdir(world.catalogue)
-    for name, value in world.environ.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    return int(ended.value.code or 0)
 
 
 def test_living_machines_are_taken_over_and_ended_steps_do_not_run_again(
@@ -190,13 +181,14 @@ def start_and_wait_for_suite(world: DurableWorld) -> int:
 def test_another_process_cancels_through_the_store_and_the_suite_in_progress_is_kept(
     world: DurableWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    stand_in(world.catalogue, world.environ, monkeypatch)
     slow_suites(world)
     pid = start_and_wait_for_suite(world)
-    assert osqual(world, "resources", monkeypatch=monkeypatch) == 0
+    assert osqual("resources") == 0
     shown = capsys.readouterr().out
     assert "suite-integration" in shown
     assert " there " in shown
-    assert osqual(world, "cancel", monkeypatch=monkeypatch) == 0
+    assert osqual("cancel") == 0
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
     run = last_run(world)
     assert run["verdict"] == "inconclusive"
@@ -206,8 +198,8 @@ def test_another_process_cancels_through_the_store_and_the_suite_in_progress_is_
     assert "No test suite was run" not in reasons
     assert world.processes() == []
     assert open_resources(world) == []
-    assert osqual(world, "cancel", monkeypatch=monkeypatch) == 2
-    assert osqual(world, "runs", "show", "latest", monkeypatch=monkeypatch) == 0
+    assert osqual("cancel") == 2
+    assert osqual("runs", "show", "latest") == 0
     assert "integration" in capsys.readouterr().out
 
 
@@ -291,19 +283,20 @@ def test_a_store_that_is_full_does_not_keep_machines_from_being_ended(
 def test_what_is_left_is_shown_and_ended_also_without_a_store(
     world: DurableWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    stand_in(world.catalogue, world.environ, monkeypatch)
     kill_at(world, SECOND_SUITE_RUNS)
     run_id = last_run(world)["id"]
-    assert osqual(world, "runs", monkeypatch=monkeypatch) == 0
+    assert osqual("runs") == 0
     assert "died" in capsys.readouterr().out
-    assert osqual(world, "reap", "--dry-run", "--json", monkeypatch=monkeypatch) == 0
+    assert osqual("reap", "--dry-run", "--json") == 0
     (found,) = json.loads(capsys.readouterr().out)
     assert (found["run"], found["why"], found["ended"]) == (run_id, "its process has died", False)
     assert world.processes(), "a dry run ends nothing"
     for path in world.state.glob("store.db*"):
         path.unlink()
-    assert osqual(world, "reap", "--older-than", "1h", monkeypatch=monkeypatch) == 0
+    assert osqual("reap", "--older-than", "1h") == 0
     assert world.processes(), "nothing is so old"
-    assert osqual(world, "reap", monkeypatch=monkeypatch) == 0
+    assert osqual("reap") == 0
     assert run_id in capsys.readouterr().out
     assert world.processes() == []
     assert list(world.state.rglob("id_ed25519")) == []
@@ -316,26 +309,28 @@ def test_what_was_kept_stays_until_it_is_destroyed(
 ) -> None:
     from osqual.model import KeepPolicy
 
+    stand_in(world.catalogue, world.environ, monkeypatch)
     assert in_child(lambda: world.run(keep=KeepPolicy.ALWAYS)) == 0
     machines = len(world.processes())
     assert machines
-    assert osqual(world, "reap", monkeypatch=monkeypatch) == 0
+    assert osqual("reap") == 0
     assert len(world.processes()) == machines
     assert "is kept on purpose: `osqual destroy " in capsys.readouterr().err
-    assert osqual(world, "destroy", "latest", monkeypatch=monkeypatch) == 0
+    assert osqual("destroy", "latest") == 0
     assert world.processes() == []
     assert open_resources(world) == []
     capsys.readouterr()
-    assert osqual(world, "runs", "latest", monkeypatch=monkeypatch) == 0
+    assert osqual("runs", "latest") == 0
     assert "kept: osqual" not in capsys.readouterr().out
 
 
 def test_destroy_ends_what_a_killed_build_left(
     world: DurableWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    stand_in(world.catalogue, world.environ, monkeypatch)
     kill_at(world, "after start sleep#1")
     assert list(world.state.rglob("seed"))
-    assert osqual(world, "destroy", "latest", monkeypatch=monkeypatch) == 0
+    assert osqual("destroy", "latest") == 0
     assert world.processes() == []
     assert list(world.state.rglob("seed")) == []
     assert list(world.state.rglob("*.qcow2")) == []

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from osqual.cli.main import main
 from osqual.errors import ExitCode
 from osqual.model import Outcome, Verdict
 from osqual.store.store import Row
 from osqual.why import Explained, explain
 from osqual.workflow import RunResult
+from tests.fixtures.command import osqual
 from tests.unit.test_workflow import LEAF, World
 
 GOOD, BAD = "test_net.py::test_good", "test_net.py::test_bad"
@@ -72,26 +72,18 @@ def test_the_consoles_of_that_moment_are_kept(world: World) -> None:
     assert found.consoles["master-1"] == [f"line {n}" for n in range(30, 80)]
 
 
-def command(world: World, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.chdir(world.root / "catalogue")
-    for name in ("state", "cache", "data"):
-        monkeypatch.setenv(f"OSQUAL_{name.upper()}_DIR", str(world.root / name))
-    with pytest.raises(SystemExit) as ended:
-        main(list(arguments))
-    return int(ended.value.code or 0)
-
-
 def test_why_for_people_and_for_scripts(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    world.stand_in(monkeypatch)
     breaks(world, "no \x1b[31mroute")
-    assert command(world, monkeypatch, "why") == 0
+    assert osqual("why") == 0
     out = capsys.readouterr().out
     assert "rejected" in out.splitlines()[0]
     for words in (f"integration: {BAD}", "1 of 1 attempts failed", "in this run", "line 79"):
         assert words in out
     assert "\x1b[31m" not in out
-    assert command(world, monkeypatch, "why", "latest", "--json", "--no-console") == 0
+    assert osqual("why", "latest", "--json", "--no-console") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["failures"][0]["test_id"] == BAD
     assert document["configuration"] == LEAF
@@ -100,10 +92,11 @@ def test_why_for_people_and_for_scripts(
 def test_a_run_without_failures_has_nothing_to_explain(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    world.stand_in(monkeypatch)
     world.run()
-    assert command(world, monkeypatch, "why") == 0
+    assert osqual("why") == 0
     assert "No test failed." in capsys.readouterr().out
-    assert command(world, monkeypatch, "rerun", "--failed") == ExitCode.USAGE
+    assert osqual("rerun", "--failed") == ExitCode.USAGE
 
 
 def failed_tests(world: World, run: Row) -> tuple[tuple[str, str], ...]:

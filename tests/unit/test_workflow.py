@@ -27,6 +27,7 @@ from osqual.settings import load_settings
 from osqual.store.store import open_store
 from osqual.workflow import Engine, RunResult, end_resources, qualify
 from tests.fakes import IMAGE_ID, FakeBuilder, FakePlatform, FakeSuites, fake_parts
+from tests.fixtures.command import stand_in
 
 LEAF = "debian/12/qemu/thing-1.0/docker-20.10"
 PUBLISHED = {"dcos_images.yaml", "packer_build_history.json", "qualification.json"}
@@ -66,12 +67,18 @@ class World:
         (product / "load.sh").write_text("#!/bin/sh\n")
         (product / "load.sh").chmod(0o755)
         (self.root / "catalogue" / "osqual.yaml").write_text("products: products\n")
-        environ = {
-            f"OSQUAL_{name.upper()}_DIR": str(self.root / name)
-            for name in ("state", "cache", "data")
-        }
-        self.settings = load_settings(self.root / "catalogue", environ)
+        self.settings = load_settings(self.root / "catalogue", self.directories)
         self.store = open_store(self.settings)
+
+    @property
+    def directories(self) -> dict[str, str]:
+        """The variables that name them."""
+        names = ("state", "cache", "data")
+        return {f"OSQUAL_{name.upper()}_DIR": str(self.root / name) for name in names}
+
+    def stand_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Commands are called in the catalogue from here on."""
+        stand_in(self.root / "catalogue", self.directories, monkeypatch)
 
     @property
     def leaf(self) -> Path:
