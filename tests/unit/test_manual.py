@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from osqual.cli.main import COMMANDS, main
 from osqual.cli.manual import SHELLS, manual_lines
+from tests.fixtures.catalogue_small import LEAF, small_catalogue
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -69,3 +71,25 @@ def test_completion_answers_with_commands_and_options() -> None:
         check=True,
     )
     assert done.stdout.split() == ["plain,matrix", "plain,manual"]
+
+
+def test_bash_completes_after_a_sign_and_goes_on_below_a_directory(tmp_path: Path) -> None:
+    """As bash calls it: `=` is a word of its own there."""
+    small_catalogue(tmp_path, LEAF)
+    (tmp_path / "osqual.yaml").touch()
+    lines = ["find --os c", "find --os =", "find --os = c", "show cen"]
+    script = "source <(osqual completion bash)\n" + "".join(
+        f"COMP_WORDS=(osqual {line}); COMP_CWORD={len(line.split())}; COMPREPLY=()\n"
+        '_osqual osqual; echo "${COMPREPLY[*]}"\n'
+        for line in lines
+    )
+    programs = Path(sys.executable).parent
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["centos", "centos", "centos", "centos/"]

@@ -111,18 +111,22 @@ def complete_dimension(
 def complete_leaf(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> "list[CompletionItem]":
-    """The configurations' paths, one directory at a time, as a shell completes paths."""
+    """The configurations' paths, one directory at a time, as a shell completes paths.
+
+    A directory above configurations ends in a slash, so that typing goes on from there.
+    """
     try:
         start = _completion_start(ctx)
         facts, _ = read_facts(open_catalogue(start, environ=os.environ))
-        paths = [item.path for item in facts]
+        paths = {item.path for item in facts}
     except (OsqualError, OSError):
         return []
-    if any(path == incomplete for path in paths):
+    if incomplete in paths:
         return _items(paths, incomplete)
     stem = incomplete.rpartition("/")[0]
     depth = stem.count("/") + 2 if stem else 1
-    return _items({"/".join(path.split("/")[:depth]) for path in paths}, incomplete)
+    heads = {"/".join(path.split("/")[:depth]) for path in paths}
+    return _items({head if head in paths else f"{head}/" for head in heads}, incomplete)
 
 
 def _completion_start(ctx: click.Context) -> Path:

@@ -9,6 +9,24 @@ from osqual import __version__
 
 SHELLS = ("bash", "zsh", "fish")
 
+# bash puts a blank after the only candidate, also after a directory that is to be gone on from.
+# It has `--os=c` as three words, which the option's name, without the sign, makes two.
+ADDED = {
+    "bash": """
+_osqual() {
+    local word words=()
+    for word in "${COMP_WORDS[@]:0:COMP_CWORD+1}"; do
+        [[ $word == = && ${words[-1]} == --* ]] || words+=("$word")
+    done
+    [[ ${COMP_WORDS[COMP_CWORD]} != = ]] || words+=("")
+    local COMP_WORDS=("${words[@]}") COMP_CWORD=$((${#words[@]} - 1))
+    _osqual_completion "$1"
+    if [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == */ ]]; then compopt -o nospace; fi
+}
+complete -o nosort -F _osqual osqual
+"""
+}
+
 MANUAL_EPILOG = """\b
 Examples:
   osqual manual > ~/.local/share/man/man1/osqual.1
@@ -35,7 +53,8 @@ def completion(*, shell: str) -> None:
 
     found = get_completion_class(shell)
     assert found is not None  # noqa: S101 - one of the three that click has
-    click.echo(found(cli, {}, "osqual", "_OSQUAL_COMPLETE").source())
+    source = found(cli, {}, "osqual", "_OSQUAL_COMPLETE").source()
+    click.echo(source.rstrip("\n") + ADDED.get(shell, ""))
 
 
 @click.command(epilog=MANUAL_EPILOG)
