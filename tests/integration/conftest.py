@@ -32,6 +32,13 @@ RUN_LIMIT_S = 4500
 """Not how long a run may take, but when it certainly hangs."""
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Begin no test with machines when the time that the caller gave is over; say so."""
+    until = float(os.environ.get("OSQUAL_TEST_UNTIL") or "inf")
+    if item.get_closest_marker("qemu") and time.time() > until:
+        pytest.skip("NOT RUN: the time for tests was over (OSQUAL_TEST_MINUTES)")
+
+
 @pytest.fixture(autouse=True)
 def _programs(request: pytest.FixtureRequest) -> None:
     """Skip, or fail where everything is required, when a marked test's program is missing."""
