@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from osqual.builders.base import BuildRequest
 from osqual.cancellation import Cancellation
 from osqual.catalogue.catalogue import open_catalogue
@@ -31,6 +29,7 @@ from osqual.platforms.base import ProvisionRequest
 from osqual.process import Completed, write_atomic
 from osqual.prospects import prospects_of, resumable
 from osqual.reap import find_remains, reap
+from osqual.report.lasting import LastingConsole
 from osqual.resume import resume
 from osqual.room import Room
 from osqual.running import Marked, marked_processes
@@ -303,18 +302,19 @@ class DurableWorld:
             configuration = catalogue.configuration(self.leaf)
             return _code(qualify(catalogue, configuration, RunOptions(**options), engine))
 
-    def run_all(self, jobs: int | None = None) -> int:
+    def run_all(self, jobs: int | None = None, log_format: str = "text") -> int:
         """As `osqual run '**'` does: side by side."""
         with self._orchestrator() as engine:
             catalogue = open_catalogue(self.catalogue)
             found = prospects_of(catalogue, catalogue.configurations(), RunOptions(), engine)
-            return conduct(found, engine, Console(stderr=True), Showing(), jobs)
+            showing = Showing(log_format=log_format)
+            return conduct(found, engine, LastingConsole(stderr=True), showing, jobs)
 
     def resume_all(self) -> int:
         """As `osqual resume` does: side by side."""
         with self._orchestrator() as engine:
             found = resumable(engine.store.runs(unfinished_only=True), engine)
-            return conduct(found, engine, Console(stderr=True), Showing(), None)
+            return conduct(found, engine, LastingConsole(stderr=True), Showing(), None)
 
     def resume(self) -> int:
         with self._orchestrator() as engine:

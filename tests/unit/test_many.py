@@ -3,6 +3,7 @@
 import itertools
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -135,3 +136,18 @@ def test_a_limit_that_is_too_low_for_one_run_is_named(
 
 def children(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_runs_go_on_when_nobody_reads_what_they_say(world: DurableWorld, log_format: str) -> None:
+    """The terminal's program, or a script that read the output, has died."""
+
+    def unread() -> int:
+        reader, writer = os.pipe()
+        os.close(reader)
+        sys.stdout = sys.stderr = os.fdopen(writer, "w", buffering=1)
+        return world.run_all(log_format=log_format)
+
+    assert in_child(unread) == 0
+    assert [run["verdict"] for run in runs(world).values()] == ["qualified"] * 3
+    assert nothing_left(world)

@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -137,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         code = ExitCode.INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away (`osqual runs | head`): not an error of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_output()
         code = ExitCode.OK
     except Exception:
         import traceback
@@ -157,8 +158,19 @@ def colour() -> bool | None:
     return False if os.environ.get("NO_COLOR") else None
 
 
+def give_up_output() -> None:
+    """Nobody reads standard output any more: what is still to be written goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def show_error(error: OsqualError) -> None:
-    """Brief in red, then details and what to do, on standard error."""
+    """Brief in red, then details and what to do, on standard error, if anybody reads it."""
+    with suppress(BrokenPipeError):
+        echo_error(error)
+
+
+def echo_error(error: OsqualError) -> None:
+    """See show_error."""
     click.secho(f"error: {error.brief}", fg="red", err=True, color=colour())
     if error.details:
         click.echo("\n".join(f"  {line}" for line in error.details.rstrip().splitlines()), err=True)

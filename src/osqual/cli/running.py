@@ -12,7 +12,7 @@ from rich.console import Console
 from osqual.cancellation import Cancellation
 from osqual.catalogue.catalogue import Catalogue
 from osqual.cli.common import print_json
-from osqual.cli.main import show_error
+from osqual.cli.main import give_up_output, show_error
 from osqual.context import RunOptions
 from osqual.errors import CleanupIncomplete, ExitCode, OsqualError
 from osqual.model import Configuration
@@ -21,6 +21,7 @@ from osqual.preview import preview
 from osqual.prospects import Prospect, prospects_of, resumable
 from osqual.reap import Remains, find_dead, reap
 from osqual.report.json_lines import JsonLines, Messages
+from osqual.report.lasting import LastingConsole
 from osqual.report.many import ManyRenderer
 from osqual.report.one_at_a_time import OneAtATime
 from osqual.report.summary import print_summary, result_document
@@ -79,9 +80,9 @@ def session(
     settings: Settings, parts: Parts = BUILT_IN, *, log_format: str = "text"
 ) -> Iterator[tuple[Engine, Console]]:
     """The one orchestrator of the state directory, which signals stop; and where it speaks."""
-    progress = Console(stderr=True)
+    progress = LastingConsole(stderr=True)
     if log_format == "json":
-        progress = Console(file=Messages(JsonLines(sys.stderr)), width=10_000)
+        progress = LastingConsole(file=Messages(JsonLines(sys.stderr)), width=10_000)
     cancellation = Cancellation()
     purpose = "osqual " + " ".join(sys.argv[1:])
     with (
@@ -130,7 +131,8 @@ def conduct(
             watcher=watcher,
         )
     alone = len(prospects) == 1
-    tell(ended, showing, alone=alone)
+    with unread_is_no_failure():
+        tell(ended, showing, alone=alone)
     for each in ended:
         if each.error is not None and (alone or not isinstance(each.error, OsqualError)):
             raise each.error  # a bug is shown as one, when all is over
@@ -147,9 +149,18 @@ def tell(ended: Sequence[Ended], showing: Showing, *, alone: bool) -> None:
     if showing.as_json:
         print_json([result_document(result) for result in results])
         return
-    with suppress(OSError):  # the terminal may be gone; the store has it all
-        for result in results:
-            print_summary(result, Console())
+    for result in results:
+        print_summary(result, LastingConsole())
+
+
+@contextmanager
+def unread_is_no_failure() -> Iterator[None]:
+    """Who asked may be gone when runs end: the exit code says how, and the store has it all."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError:
+        give_up_output()
 
 
 def end_dead_runs(engine: Engine, progress: Console) -> None:

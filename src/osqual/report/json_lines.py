@@ -4,6 +4,7 @@ import io
 import json
 import threading
 import time
+from contextlib import suppress
 from typing import Any, TextIO
 
 from osqual.errors import OsqualError
@@ -45,7 +46,8 @@ class JsonLines:
         self._line(event_document(event))
 
     def _line(self, document: dict[str, Any]) -> None:
-        with self._lock:
+        # The reader may be gone; the runs go on.
+        with self._lock, suppress(BrokenPipeError):
             self._stream.write(json.dumps(document, ensure_ascii=False) + "\n")
             self._stream.flush()
 
