@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.integration.browsing import launched
 
 ROOT = Path(__file__).parents[2]
 LEAF = "debian/12/qemu/swarm-20.10/docker-20.10"
@@ -209,3 +212,12 @@ def workshop() -> Iterator[Workshop]:
         found.git("commit", "-qm", "catalogue: start")
         yield found
         shutil.rmtree(runtime, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Not for longer: while it is there its event loop runs, and tests start such loops."""
+    with sync_playwright() as playwright:
+        browser = launched(playwright)
+        yield browser
+        browser.close()

@@ -1,73 +1,21 @@
 """The site in a real browser, opened as files: every page, every way through it, nothing hurt."""
 
-import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from osqual.report.render import render_html
 from osqual.report.run_report import read_report
 from tests.fixtures.runs_synthetic import HOSTILE, make_runs
 from tests.fixtures.site import data_of, made_site
+from tests.integration.browsing import CONTRAST, Visitor, new_visitor
 
-pytestmark = [pytest.mark.browser, pytest.mark.unproven]
-CHROMIUM = "/usr/bin/chromium"
+pytestmark = pytest.mark.browser
 PAGES = ("index", "runs", "tests", "images", "mutes", "durations")
-RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]}}
-CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
-
-
-@dataclass
-class Visitor:
-    """A reader with a browser, who notices what a page should not do."""
-
-    context: BrowserContext
-    root: Path
-    noticed: list[str] = field(default_factory=list)
-
-    def open(self, page: str, **values: str) -> Page:
-        """Open a page of the site and wait until it is drawn."""
-        found = self.context.new_page()
-        found.on("console", lambda message: self.noticed.append(f"{message.type}: {message.text}"))
-        found.on("pageerror", lambda error: self.noticed.append(f"error: {error}"))
-        found.on("request", lambda request: self._request(request.url))
-        fragment = f"#{urlencode(values)}" if values else ""
-        found.goto(f"{self.root.as_uri()}/{page}.html{fragment}")
-        expect(found.locator("#view")).not_to_have_attribute("aria-busy", "true", timeout=30_000)
-        return found
-
-    def _request(self, url: str) -> None:
-        if not url.startswith(self.root.as_uri()):
-            self.noticed.append(f"request: {url}")
-
-    def is_unhurt(self, page: Page) -> None:
-        """Nothing in the console, nothing asked elsewhere, and nothing hostile ran."""
-        assert page.evaluate("window.hurt") is None
-        assert page.locator("#view img, #view script, #view iframe").count() == 0
-        assert self.noticed == []
-
-    def is_content(self, page: Page, rules: Any = RULES) -> None:
-        """Unhurt, and axe finds nothing that keeps anybody out."""
-        self.is_unhurt(page)
-        found = Axe().run(page, options={**rules, "preload": False})  # the policy refuses that
-        assert found.violations_count == 0, found.generate_report()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    # Chromium's own sandbox does not work for root, as in most containers.
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=sandbox)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +31,8 @@ def bare_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def visitor(browser: Browser, site: Path) -> Iterator[Visitor]:
-    with browser.new_context(locale="en-GB", timezone_id="Europe/Berlin") as context:
-        yield Visitor(context, site)
+    with new_visitor(browser, site.as_uri()) as visitor:
+        yield visitor
 
 
 def catalogue_of(site: Path) -> dict[str, Any]:
@@ -116,14 +64,16 @@ def test_each_page_opens_from_a_file_and_is_accessible(visitor: Visitor, name: s
 def test_each_page_of_a_catalogue_without_a_store(
     visitor: Visitor, bare_site: Path, name: str
 ) -> None:
-    visitor.root = bare_site
+    visitor.root = bare_site.as_uri()
     page = visitor.open(name)
     assert page.locator("#view").inner_text().strip()
     visitor.is_unhurt(page)
 
 
-def test_a_configuration_tells_its_images_and_gives_them_to_the_clipboard(visitor: Visitor) -> None:
-    path = rejected_run(visitor.root)["c"]
+def test_a_configuration_tells_its_images_and_gives_them_to_the_clipboard(
+    visitor: Visitor, site: Path
+) -> None:
+    path = rejected_run(site)["c"]
     visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = visitor.open("configuration", c=path)
     expect(page.locator("h1")).to_have_text(path)
@@ -136,9 +86,9 @@ def test_a_configuration_tells_its_images_and_gives_them_to_the_clipboard(visito
 
 
 def test_a_run_shows_failing_tests_with_their_output_and_nothing_of_it_acts(
-    visitor: Visitor,
+    visitor: Visitor, site: Path
 ) -> None:
-    page = visitor.open("run", **rejected_run(visitor.root))
+    page = visitor.open("run", **rejected_run(site))
     expect(page.get_by_role("heading", name="failing test")).to_be_visible()
     output = page.locator("details.box pre").first
     expect(output).to_contain_text("<script>window.hurt=1</script>")
@@ -150,15 +100,15 @@ def test_a_run_shows_failing_tests_with_their_output_and_nothing_of_it_acts(
     visitor.is_content(page)
 
 
-def test_the_end_of_a_long_console_is_there(visitor: Visitor) -> None:
-    paths = catalogue_of(visitor.root)["paths"][::2]
+def test_the_end_of_a_long_console_is_there(visitor: Visitor, site: Path) -> None:
+    paths = catalogue_of(site)["paths"][::2]
     last = list(make_runs(paths, 3))[-1]
     page = visitor.open("run", c=last.path, run=last.run_id)
     page.get_by_text("console.log").click()
     console = page.locator("pre").last
     expect(console).to_contain_text("characters before this are left out")
     expect(console).to_contain_text("<script>window.hurt=1</script>")
-    visitor.is_content(page)
+    visitor.is_unhurt(page)
 
 
 def test_filters_are_in_the_address_and_a_link_brings_them_back(visitor: Visitor) -> None:
@@ -179,7 +129,7 @@ def test_filters_are_in_the_address_and_a_link_brings_them_back(visitor: Visitor
     expect(again.get_by_role("columnheader").first).to_have_text("os, os version, docker")
     page.get_by_role("button", name="show everything").click()
     expect(page.get_by_role("status")).to_have_text(everything)
-    visitor.is_content(page)
+    visitor.is_unhurt(page)
 
 
 def test_values_of_a_dimension_are_chosen_from_a_list(visitor: Visitor) -> None:
@@ -239,7 +189,7 @@ def test_tables_sort_and_mutes_can_be_narrowed(visitor: Visitor) -> None:
     expect(page.get_by_role("columnheader", name="test")).to_have_attribute(
         "aria-sort", re.compile("ending")
     )
-    visitor.is_content(page)
+    visitor.is_unhurt(page)
 
 
 def test_charts_are_drawn_and_their_numbers_can_be_read(visitor: Visitor) -> None:
@@ -258,7 +208,7 @@ def test_a_page_about_what_is_not_there_says_so(visitor: Visitor) -> None:
     ):
         page = visitor.open(name, **values)
         expect(page.locator("#view")).to_contain_text(words)
-        visitor.is_content(page)
+        visitor.is_unhurt(page)
 
 
 def test_the_theme_is_switched_by_hand(visitor: Visitor) -> None:
@@ -266,7 +216,7 @@ def test_the_theme_is_switched_by_hand(visitor: Visitor) -> None:
     before = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.get_by_role("button", name="Light or dark").click()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
-    visitor.is_content(page)
+    visitor.is_unhurt(page)
 
 
 def test_the_policy_keeps_scripts_of_others_out(visitor: Visitor) -> None:
@@ -314,7 +264,7 @@ def test_the_report_of_one_run_is_one_accessible_file(visitor: Visitor, tmp_path
         ],
     }
     (tmp_path / "report.html").write_text(render_html(read_report(report)))
-    visitor.root = tmp_path
+    visitor.root = tmp_path.as_uri()
     page = visitor.context.new_page()
     page.on("console", lambda message: visitor.noticed.append(message.text))
     page.goto((tmp_path / "report.html").as_uri())
