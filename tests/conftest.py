@@ -8,6 +8,8 @@ import pytest
 from hypothesis import settings
 
 # Chosen with --hypothesis-profile. A slow machine is no failure, so no example has a deadline.
+# `everyday` is what continuous integration runs too: each run draws other examples, so that many
+# runs search as far as one thorough one, and none of them waits for it.
 settings.register_profile("everyday", max_examples=20, deadline=None)
 settings.register_profile("thorough", max_examples=300, deadline=None)
 settings.load_profile("everyday")

@@ -45,6 +45,7 @@ from osqual.suites.junit import read_junit
 from osqual.teardown import LOCAL_KINDS, end_resources, set_aside, short_lived
 from osqual.template import PackerTemplate
 from osqual.workflow import Engine, RunResult, qualify
+from tests.stores import new_store
 
 LEAF = "debian/12/qemu/thing-1.0/docker-20.10"
 IMAGE_ID = "sha256:" + "a" * 64
@@ -247,7 +248,7 @@ class DurableWorld:
         (product / "suite.sh").write_text(SUITE)
         (product / "suite.sh").chmod(0o755)
         (world.catalogue / "osqual.yaml").write_text("products: products\n")
-        open_store(world.settings).close()
+        new_store(world.settings).close()
         return world
 
     def add_release(self, release: str) -> Path:

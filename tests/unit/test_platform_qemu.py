@@ -25,12 +25,13 @@ from osqual.running import process_start
 from osqual.scope import RunScope
 from osqual.settings import Directories, Qemu, Settings
 from osqual.sockets import find_socket_directory, remove_socket_directory, socket_directory
-from osqual.store.store import Store, open_store
+from osqual.store.store import Store
+from tests.stores import new_store
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(Settings(directories=Directories(state=tmp_path / "state")))
+    opened = new_store(Settings(directories=Directories(state=tmp_path / "state")))
     opened.begin_run(
         "run",
         configuration="c",

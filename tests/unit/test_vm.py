@@ -28,7 +28,8 @@ from osqual.qemu.vm import (
 )
 from osqual.scope import RunScope
 from osqual.settings import Directories, Settings
-from osqual.store.store import Store, open_store
+from osqual.store.store import Store
+from tests.stores import new_store
 
 TCG = Acceleration(accelerator="tcg", cpu_model="max", machine="pc", thread="multi", reason="test")
 COMMON = [
@@ -206,7 +207,7 @@ def test_overlays_are_named_in_order_and_the_top_one_is_found() -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    opened = open_store(Settings(directories=Directories(state=tmp_path / "state")))
+    opened = new_store(Settings(directories=Directories(state=tmp_path / "state")))
     opened.begin_run(
         "run",
         configuration="c",

@@ -24,10 +24,10 @@ from osqual.model import KeepPolicy, Outcome, Verdict
 from osqual.preview import preview
 from osqual.published import parse_record
 from osqual.settings import load_settings
-from osqual.store.store import open_store
 from osqual.workflow import Engine, RunResult, end_resources, qualify
 from tests.fakes import IMAGE_ID, FakeBuilder, FakePlatform, FakeSuites, fake_parts
 from tests.fixtures.command import stand_in
+from tests.stores import new_store
 
 LEAF = "debian/12/qemu/thing-1.0/docker-20.10"
 PUBLISHED = {"dcos_images.yaml", "packer_build_history.json", "qualification.json"}
@@ -68,7 +68,7 @@ class World:
         (product / "load.sh").chmod(0o755)
         (self.root / "catalogue" / "osqual.yaml").write_text("products: products\n")
         self.settings = load_settings(self.root / "catalogue", self.directories)
-        self.store = open_store(self.settings)
+        self.store = new_store(self.settings)
 
     @property
     def directories(self) -> dict[str, str]:

@@ -5,18 +5,17 @@ asked of another host, and what is generated is what the code says.
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from filelock import FileLock
 
 from osqual.cli.main import COMMANDS
 from osqual.errors import ExitCode
 from osqual.events import EventKind
 from osqual.lint.registry import RULES
-from tests.console_blocks import pages
 
 ROOT = Path(__file__).parents[2]
 LOADED = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
@@ -42,9 +41,17 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, as `script/docs` builds it."""
-    out = tmp_path_factory.mktemp("site")
+def site(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The site, as `script/docs` builds it: once, for all workers of a session."""
+    own = tmp_path_factory.getbasetemp()
+    out = (own if worker_id == "master" else own.parent) / "site"
+    with FileLock(f"{out}.lock"):
+        if not (out / "objects.inv").exists():  # the last that is written
+            build(out)
+    return out
+
+
+def build(out: Path) -> None:
     argv = ["-m", "sphinx", "--builder", "html", "--fail-on-warning", "--keep-going", "--quiet"]
     done = subprocess.run(
         [sys.executable, *argv, str(ROOT / "docs"), str(out)],
@@ -52,8 +59,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text=True,
         check=False,
     )
+    if done.returncode != 0:
+        (out / "objects.inv").unlink(missing_ok=True)
     assert done.returncode == 0, done.stderr
-    return out
 
 
 @pytest.fixture(scope="module")
@@ -109,25 +117,3 @@ def test_the_reference_has_all_that_the_code_has(site: Path, built: dict[Path, P
     files = (reference / "files.html").read_text()
     assert "policy.flaky.accept_below" in files
     assert "suites[].reruns" in files
-
-
-def headings(path: Path) -> set[str]:
-    """Anchors of a Markdown page, as forges make them."""
-    lines = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in lines}
-
-
-def links_of(path: Path) -> Iterator[str]:
-    text = re.sub(r"^ *```.*?^ *```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
-    return (found[1] for found in re.finditer(r"\]\(([^)\s]+)\)", text))
-
-
-@pytest.mark.parametrize("path", pages(ROOT), ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_work_in_the_repository_too(path: Path) -> None:
-    for link in links_of(path):
-        address, _, anchor = link.partition("#")
-        if not address.startswith("https://"):
-            target = path.parent / address if address else path
-            assert target.exists(), link
-            if anchor and target.suffix == ".md":
-                assert anchor in headings(target), link
