@@ -223,7 +223,8 @@ class Attest(_Section):
     """Signed statements about what was qualified."""
 
     key: Path | None = None
-    """The private key that signs, on the machine that runs; the environment wins over it."""
+    """The private key that signs, on the machine that runs, or the public half of one that the ssh
+    agent holds; the environment wins over it."""
     trusted: tuple[str, ...] = ()
     """Public keys that `osqual verify` believes: files, relative to the catalogue's root."""
 

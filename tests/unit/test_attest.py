@@ -17,7 +17,6 @@ from osqual.attest.envelope import NotProven, seal, unseal
 from osqual.attest.keys import (
     FILE_VARIABLE,
     KEY_VARIABLE,
-    PublicKey,
     SigningKey,
     public_key,
     read_public_key,
@@ -25,6 +24,7 @@ from osqual.attest.keys import (
     write_keys,
 )
 from osqual.attest.policy import Policy, objections, read_policy
+from osqual.attest.public_key import PublicKey
 from osqual.attest.published_files import find_published
 from osqual.attest.statements import PROVENANCE, TEST_RESULT, subject_of
 from osqual.attest.verify import Published, verify

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from osqual.attest.keys import PublicKey, SigningKey, encoded
+from osqual.attest.keys import Signer, encoded
+from osqual.attest.public_key import PublicKey
 from osqual.errors import ExitCode, OsqualError
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -28,7 +29,7 @@ class Verified:
     key_id: str
 
 
-def seal(statement: dict[str, Any], key: SigningKey) -> str:
+def seal(statement: dict[str, Any], key: Signer) -> str:
     """The statement in a signed envelope, as one line of JSON."""
     payload = json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
     signature = key.sign(_signed_bytes(PAYLOAD_TYPE, payload))

@@ -1,52 +1,39 @@
-"""Ed25519 keys: made, read from a file or the environment, named by their fingerprint."""
+"""Ed25519 keys: made, read from a file or the environment, or found in an ssh agent."""
 
 import base64
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from osqual.attest.agent import key_of_agent
+from osqual.attest.public_key import PublicKey, unusable
 from osqual.errors import InvalidInput
 from osqual.process import write_atomic
 
 KEY_VARIABLE = "OSQUAL_SIGNING_PRIVATE_KEY"
 """The private key itself, as PEM; for continuous integration."""
 FILE_VARIABLE = "OSQUAL_SIGNING_PRIVATE_KEY_FILE"
+"""Its file; or a file with the public half of a key that the ssh agent holds."""
+_USABLE = "a private key in PEM form, without a passphrase"
 
 
-@dataclass(frozen=True, kw_only=True)
-class PublicKey:
-    """A key to verify with."""
-
-    key: Ed25519PublicKey
-
-    @property
-    def id(self) -> str:
-        """The sha256 of its DER form: the same for everybody."""
-        der = self.key.public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        return hashlib.sha256(der).hexdigest()
+class Signer(Protocol):
+    """What signs: a key at hand, or one that an agent holds."""
 
     @property
-    def pem(self) -> str:
-        """As text, for a file."""
-        return self.key.public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        ).decode()
+    def public(self) -> PublicKey:
+        """The half that everybody may have."""
+        ...
 
-    def verifies(self, signature: bytes, data: bytes) -> bool:
-        """Whether the signature over the data was made with its private half."""
-        try:
-            self.key.verify(signature, data)
-        except InvalidSignature:
-            return False
-        return True
+    def sign(self, data: bytes) -> bytes:
+        """The signature over the data. Raises PublishFailed."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,14 +59,20 @@ class SigningKey:
     @property
     def pem(self) -> str:
         """PKCS #8, not encrypted: who may read the file may sign."""
+        return self._as(serialization.PrivateFormat.PKCS8)
+
+    @property
+    def openssh(self) -> str:
+        """As OpenSSH writes it, not encrypted either: any `ssh-add` takes it."""
+        return self._as(serialization.PrivateFormat.OpenSSH)
+
+    def _as(self, form: serialization.PrivateFormat) -> str:
         return self.key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
+            serialization.Encoding.PEM, form, serialization.NoEncryption()
         ).decode()
 
 
-def write_keys(private: Path, key: SigningKey) -> Path:
+def write_keys(private: Path, key: SigningKey, *, openssh: bool = False) -> Path:
     """Write a key that only its owner can read, and `.pub` beside it. Raises InvalidInput."""
     public = private.with_name(f"{private.name}.pub")
     for path in (private, public):
@@ -89,17 +82,18 @@ def write_keys(private: Path, key: SigningKey) -> Path:
             )
     try:
         private.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(private, key.pem, mode=0o600)
-        write_atomic(public, key.public.pem)
+        write_atomic(private, key.openssh if openssh else key.pem, mode=0o600)
+        write_atomic(public, key.public.openssh if openssh else key.public.pem)
     except OSError as error:
         raise InvalidInput(f"The key cannot be written: {error}") from error
     return public
 
 
-def signing_key(environ: Mapping[str, str], configured: Path | None) -> SigningKey | None:
-    """The key of the environment, else that of the settings; None where nothing is signed.
+def signing_key(environ: Mapping[str, str], configured: Path | None) -> Signer | None:
+    """What signs: by the environment, else by the settings; None where nothing is signed.
 
-    Raises InvalidInput for one that cannot be used, without showing it.
+    A file with a public key means that the ssh agent holds the private half. Raises InvalidInput
+    for a key that cannot be used, without showing it, and for one that the agent does not hold.
     """
     text, source = environ.get(KEY_VARIABLE, ""), f"${KEY_VARIABLE}"
     if not text:
@@ -109,31 +103,31 @@ def signing_key(environ: Mapping[str, str], configured: Path | None) -> SigningK
         path = Path(place).expanduser()
         source = str(path)
         text = _read(path)
-        if path.stat().st_mode & 0o077 and os.name == "posix":
+        if _is_private(text) and path.stat().st_mode & 0o077 and os.name == "posix":
             raise InvalidInput(
                 f"Others can read the signing key {path}.", resolution=f"chmod 600 {path}"
             )
-    try:
-        key = serialization.load_pem_private_key(text.strip().encode() + b"\n", password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise _unusable(source, "a private key in PEM form, without a passphrase") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise _unusable(source, "an Ed25519 key")
-    return SigningKey(key=key)
+        if not _is_private(text):
+            return key_of_agent(public_key(text, source), environ)
+    return SigningKey(key=_private_key(text, source))
 
 
 def public_key(text: str, source: str) -> PublicKey:
-    """A public key, or the public half of a private one, in PEM form. Raises InvalidInput."""
+    """A public key, or the public half of a private one, in either form. Raises InvalidInput."""
+    if _is_private(text):
+        return SigningKey(key=_private_key(text, source)).public
+    data = text.strip().encode() + b"\n"
+    openssh = data.startswith(b"ssh-")
     try:
-        if "PRIVATE" in text:
-            private = serialization.load_pem_private_key(text.encode(), password=None)
-            found = private.public_key()
-        else:
-            found = serialization.load_pem_public_key(text.encode())
+        found: object = (
+            serialization.load_ssh_public_key(data)
+            if openssh
+            else serialization.load_pem_public_key(data)
+        )
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise _unusable(source, "a public key in PEM form") from error
+        raise unusable(source, "a public key in PEM form, or of OpenSSH") from error
     if not isinstance(found, Ed25519PublicKey):
-        raise _unusable(source, "an Ed25519 key")
+        raise unusable(source, "an Ed25519 key")
     return PublicKey(key=found)
 
 
@@ -158,7 +152,21 @@ def _read(path: Path) -> str:
         ) from error
 
 
-def _unusable(source: str, wanted: str) -> InvalidInput:
-    return InvalidInput(
-        f"{source} is not {wanted}.", resolution="`osqual keys new` makes a pair that can be used"
-    )
+def _is_private(text: str) -> bool:
+    return "PRIVATE KEY" in text
+
+
+def _private_key(text: str, source: str) -> Ed25519PrivateKey:
+    data = text.strip().encode() + b"\n"
+    openssh = b"BEGIN OPENSSH" in data
+    try:
+        key: object = (
+            serialization.load_ssh_private_key(data, password=None)
+            if openssh
+            else serialization.load_pem_private_key(data, password=None)
+        )
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise unusable(source, _USABLE) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise unusable(source, "an Ed25519 key")
+    return key

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from osqual.attest.envelope import NotProven, unseal
-from osqual.attest.keys import PublicKey
 from osqual.attest.policy import Policy, objections
+from osqual.attest.public_key import PublicKey
 from osqual.attest.statements import (
     PROVENANCE,
     STATEMENT,
