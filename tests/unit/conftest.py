@@ -1,11 +1,20 @@
 """Fixtures that several unit tests share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fixtures.catalogue_small import small_catalogue
 from tests.fixtures.shell import ONE, TWO, Shell
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cloud_without_images() -> Iterator[None]:
+    """The emulated cloud would fill every region with images first; tests register their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+        yield
 
 
 @pytest.fixture
