@@ -28,7 +28,7 @@ from osqual.publish.outbox import outbox
 from osqual.publish.repository import Repository
 from osqual.retry import persist, retry
 from osqual.scope import RunScope
-from osqual.secrecy import hide_in, hider
+from osqual.secrecy import hide_in
 from osqual.settings import load_settings
 from osqual.webhooks import Change, notify
 
@@ -185,7 +185,7 @@ def row_of(context: RunContext, job: CiJob, done: Delivered) -> Row:
         "flaky": tests_of(context, Outcome.FLAKY),
         "muted": tests_of(context, Outcome.MUTED),
     }
-    hide = hider(context.environ)
+    hide = context.scope.secrecy
     spent = spent_so_far(context.scope.directory, context.step_seconds)
     return Row(
         configuration=context.configuration.path,

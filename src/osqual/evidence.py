@@ -13,6 +13,8 @@ from osqual.settings import Settings
 SCHEME = "s3://"
 SUFFIXES = (".log", ".xml", ".jsonl", ".txt", ".html")
 NAMES = ("stdout", "stderr", "exit")
+# Beside the evidence proper: what went into the run, without keys, disks or states.
+INPUTS = ("build/packer.json", "cost.json", "*.cdx.json")
 
 
 def keep_evidence(directory: Path, run_id: str, settings: Settings) -> str | None:
@@ -36,6 +38,13 @@ def evidence_files(directory: Path) -> Iterator[Path]:
         named = path.suffix in SUFFIXES or path.name in NAMES
         if named and path.is_file() and not path.is_symlink():
             yield path
+
+
+def evidence_and_inputs(directory: Path) -> list[Path]:
+    """The same with what went into the run: all that others may be given."""
+    found = {path for pattern in INPUTS for path in directory.glob(pattern)}
+    kept = (path for path in found if path.is_file() and not path.is_symlink())
+    return sorted({*kept, *evidence_files(directory)})
 
 
 def _copy(directory: Path, target: Path) -> None:

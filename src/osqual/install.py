@@ -22,6 +22,7 @@ from osqual.model import Cluster, Configuration, Node
 from osqual.process import Completed, tail
 from osqual.products import InstallStep, Product, cluster_environment
 from osqual.scope import RunScope
+from osqual.secrecy import Secrecy
 
 SETUP_TIMEOUT_S = 1800.0
 TAIL_LINES = 15
@@ -191,7 +192,12 @@ class _ScriptRun:
 
     def run(self) -> dict[str, str]:
         """Upload, run until it succeeds or may not be tried again, fetch the values, clean up."""
-        log = _Log(self._log_path, self.installation.secrets, withheld=bool(self.step.secrets))
+        log = _Log(
+            self._log_path,
+            self.installation.secrets,
+            self.installation.scope.secrecy,
+            withheld=bool(self.step.secrets),
+        )
         try:
             self._upload()
             status = self._run_until_done(log)
@@ -295,10 +301,13 @@ class _Log:
     The output of a script that makes secrets is held back until they are known.
     """
 
-    def __init__(self, path: Path, secrets: Sequence[str], *, withheld: bool) -> None:
+    def __init__(
+        self, path: Path, secrets: Sequence[str], hide: Secrecy, *, withheld: bool
+    ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._stream = path.open("w", encoding="utf-8")
         self._secrets = list(secrets)
+        self._hide = hide
         self._held: list[str] | None = [] if withheld else None
         self._attempt: list[str] = []
         self._before: list[str] = []
@@ -311,7 +320,7 @@ class _Log:
         if self._held is not None:
             self._held.append(line)
             return
-        line = redact(line, self._secrets)
+        line = self._hide(redact(line, self._secrets))
         self._stream.write(f"{line}\n")
         self._stream.flush()
         place = len(self._attempt)
@@ -327,6 +336,7 @@ class _Log:
         """
         held, self._held = self._held, None
         self._secrets += [secret for secret in secrets if secret]
+        self._hide.learn(secrets)
         for line in held or ():
             self.add(line, say)
 

@@ -36,7 +36,7 @@ from osqual.publish.destination import deliver
 from osqual.publish.files import images_text, record_text
 from osqual.publish.outbox import Publication, keep_publication, kept_publication
 from osqual.publish.record import CostEntry, Qualification, SourceEntry, record_of
-from osqual.secrecy import hide_in, hider
+from osqual.secrecy import hide_in
 from osqual.times import iso
 
 PASSED_TO_PUBLISH: Mapping[PublishPoint, str] = {
@@ -128,7 +128,7 @@ def publication_of(context: RunContext) -> Publication:
     directory = context.scope.directory
     kept = kept_publication(directory)
     if kept is None:
-        record = hide_in(record_of(qualification(context)), hider(context.environ))
+        record = hide_in(record_of(qualification(context)), context.scope.secrecy)
         kept = replace(images_of(context), record=record, attestation=attest(record, context))
         keep_publication(directory, kept)
     return kept

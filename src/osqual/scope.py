@@ -3,12 +3,13 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from osqual.cancellation import Cancellation
 from osqual.events import Event, EventBus, EventKind
+from osqual.secrecy import Secrecy
 from osqual.settings import Settings
 from osqual.store.journal import Journal
 
@@ -26,6 +27,8 @@ class RunScope:
     step: str = ""
     dry: bool = False
     """Only looking: nothing may be started."""
+    secrecy: Secrecy = field(default_factory=Secrecy)
+    """What the run may not repeat; all its scopes share it."""
 
     def emit(self, kind: EventKind, message: str = "", **data: Any) -> None:
         """Publish an event of this run and step, stamped with the wall clock."""

@@ -4,6 +4,7 @@ A step reads and extends the run's context, and returns a note for the person wh
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,10 +41,10 @@ from osqual.publishing import check_signing, digests
 from osqual.retry import retry
 from osqual.reusing import audited_judgement, find_reusable, reused_judgement, take_over
 from osqual.scope import RunScope
-from osqual.secrecy import hider
 from osqual.sockets import socket_directory
 from osqual.spelling import did_you_mean
 from osqual.teardown import end_resources, set_aside
+from osqual.template import user_variables
 from osqual.testing.repeating import flakiness_of
 from osqual.testing.suites import mutes_of_run, words_of
 from osqual.verdict import judge
@@ -78,6 +79,7 @@ def validate_inputs(context: RunContext) -> Note:
 def read_inputs(context: RunContext) -> None:
     """Read every input and choose the parts that they ask for; nothing outside is looked at."""
     inputs = context.inputs = load_inputs(context.catalogue, context.configuration)
+    learn_secrets(inputs, context)
     files, today = MutesFiles(context.catalogue), context.today
     context.inputs_mutes = files.in_force(context.configuration, today)
     dimensions = context.configuration.dimensions
@@ -93,6 +95,17 @@ def read_inputs(context: RunContext) -> None:
     context.platform = choose_platform(dimensions["platform"], context.parts)
     if context.publish_point is PublishPoint.NEVER:
         context.image = published_image(inputs, context)
+
+
+def learn_secrets(inputs: ConfigurationInputs, context: RunContext) -> None:
+    """What stands in the inputs and may not be repeated."""
+    secrecy, template = context.scope.secrecy, inputs.template
+    secrecy.learn_named(inputs.profile)
+    with suppress(InvalidInput):  # which the builder refuses, and says so
+        variables = user_variables(template, context.environ)
+        secrecy.learn_named(variables)
+        sensitive = template.data.get("sensitive-variables") or []
+        secrecy.learn(variables.get(key, "") for key in sensitive)
 
 
 def build_image(context: RunContext) -> Note:
@@ -238,7 +251,7 @@ def judgement_of(context: RunContext) -> Judgement:
 def judge_results(context: RunContext) -> Note:
     """From results to a verdict. Runs however far the run got."""
     judgement = judgement_of(context)
-    reasons = tuple(map(hider(context.environ), judgement.reasons))
+    reasons = tuple(map(context.scope.secrecy, judgement.reasons))
     context.judgement = replace(judgement, reasons=reasons)
     return Note(
         message=context.judgement.verdict.value,

@@ -23,14 +23,16 @@ from osqual.errors import (
     PublishFailed,
     StoreFailed,
 )
+from osqual.event_log import FILE_NAME as LOG_NAME
 from osqual.event_log import open_log
 from osqual.events import Event, EventBus, EventKind, Subscriber
+from osqual.evidence import evidence_and_inputs
 from osqual.model import Configuration, Judgement, Verdict
 from osqual.parts import BUILT_IN, Parts
 from osqual.publishing import publish_due_images, publish_results
 from osqual.running import owner_token
 from osqual.scope import RunScope
-from osqual.secrecy import event_cleaner
+from osqual.secrecy import Secrecy, hide_in
 from osqual.settings import Settings
 from osqual.store.limits import Claim
 from osqual.store.store import Row, Store
@@ -152,8 +154,9 @@ def run_context(
     """A run's surroundings, with its log open and requests to cancel it heeded."""
     cancellation = engine.cancellation.child()
     with open_log(directory) as log, heed_requests(run_id, engine.store, cancellation):
-        bus = EventBus(log, *engine.subscribers, clean=event_cleaner(engine.environ))
-        scope = scope_for(run_id, directory, engine, bus)
+        secrecy = Secrecy(engine.environ)
+        bus = EventBus(log, *engine.subscribers, clean=secrecy.event)
+        scope = scope_for(run_id, directory, engine, bus, secrecy)
         scope.bus.subscribe(lambda event: count_retry(event, engine.store))
         scope = replace(scope, cancellation=cancellation)
         yield context_for(scope, engine.store, catalogue, configuration, options, engine)
@@ -180,7 +183,13 @@ def context_for(
     )
 
 
-def scope_for(run_id: str, directory: Path, engine: Engine, bus: EventBus) -> RunScope:
+def scope_for(
+    run_id: str,
+    directory: Path,
+    engine: Engine,
+    bus: EventBus,
+    secrecy: Secrecy | None = None,
+) -> RunScope:
     """A scope of a run under this engine."""
     expires_in_s = engine.settings.expire_after_s
     return RunScope(
@@ -190,6 +199,7 @@ def scope_for(run_id: str, directory: Path, engine: Engine, bus: EventBus) -> Ru
         journal=engine.store.journal(run_id, expires_in_s=expires_in_s),
         bus=bus,
         cancellation=engine.cancellation,
+        secrecy=secrecy or Secrecy(engine.environ),
     )
 
 
@@ -221,12 +231,15 @@ def end_resources(run_id: str, directory: Path, engine: Engine) -> int:
     """
     before = len(engine.store.resources(run_id=run_id))
     limit_s = engine.settings.time_limits.destroy
-    scope = scope_for(run_id, directory, engine, EventBus(*engine.subscribers))
+    secrecy = Secrecy(engine.environ)
+    bus = EventBus(*engine.subscribers, clean=secrecy.event)
+    scope = scope_for(run_id, directory, engine, bus, secrecy)
     scope = scope.in_step("destroy").limited(limit_s, "ending the resources")
     steps.end_everything(scope, engine.parts)
     left = engine.store.resources(run_id=run_id)
     if left:
         raise incomplete(run_id, left)
+    clean_evidence(scope)
     if before:
         engine.store.begin_step(run_id, scope.step)
         engine.store.end_step(run_id, scope.step, "done", f"afterwards: {before} resources")
@@ -256,10 +269,22 @@ def run_pipeline(context: RunContext, finished: frozenset[str] = frozenset()) ->
         except Exception as error:
             failures.add(error)
             context.interrupted = context.interrupted or isinstance(error, Interrupted)
-            context.unfinished.append(unfinished_sentence(step, error))
+            context.unfinished.append(base.secrecy(unfinished_sentence(step, error)))
     context.scope = base
+    if not context.kept:
+        clean_evidence(base)
     with kept_going(True, context):
         tell_what_is_left(context)
+
+
+def clean_evidence(scope: RunScope) -> None:
+    """Blank the secrets in all that a run leaves to read, once nobody writes there any more.
+
+    The event log is still open, and clean from its first line.
+    """
+    scope.secrecy.clean_files(
+        path for path in evidence_and_inputs(scope.directory) if path.name != LOG_NAME
+    )
 
 
 @contextmanager
@@ -325,12 +350,13 @@ def run_step(step: Step, context: RunContext) -> None:
         if not step.always:
             scope.cancellation.check()
         note = step.action(context)
-        status, message = ("skipped" if note.skipped else "done"), note.message
+        status, message = ("skipped" if note.skipped else "done"), scope.secrecy(note.message)
         found = dict(note.found)
         context.ended_well.add(step.name)
     except Exception as error:
-        message = error.brief if isinstance(error, OsqualError) else repr(error)
-        found = failure_document(step, error)
+        scope.secrecy.error(error)
+        message = error.brief if isinstance(error, OsqualError) else scope.secrecy(repr(error))
+        found = hide_in(failure_document(step, error), scope.secrecy)
         raise
     finally:
         context.step_seconds[step.name] = time.monotonic() - started

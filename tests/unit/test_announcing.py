@@ -18,7 +18,7 @@ from osqual.errors import ExitCode
 from osqual.forge.comment import rows_of
 from osqual.publish.repository import Repository
 from osqual.report.bundle import write_bundle
-from osqual.secrecy import hider
+from osqual.secrecy import Secrecy
 from osqual.settings import Retries
 from tests.forge_emulator import Fault, ForgeEmulator, running_forge
 from tests.unit.test_workflow import LEAF, World
@@ -211,7 +211,7 @@ def test_planted_secrets_are_in_nothing_that_is_left(
     watcher.join()
     assert any(b"git\0" in command for command in commands), "somebody was watching"
     bundle = tmp_path / "bundle.tar.gz"
-    write_bundle(bundle, world.store, world.store.run("latest"), hider(world.environ))
+    write_bundle(bundle, world.store, world.store.run("latest"), Secrecy(world.environ))
     with tarfile.open(bundle) as archive:
         archive.extractall(tmp_path / "bundle", filter="data")
     left = [comment(emulator), *map(str, emulator.statuses), *emulator.requests]

@@ -10,7 +10,7 @@ import pytest
 from osqual.attest.keys import KEY_VARIABLE, SigningKey
 from osqual.model import Outcome
 from osqual.report.bundle import reproduce_command, write_bundle
-from osqual.secrecy import hider
+from osqual.secrecy import Secrecy
 from tests.fixtures.command import osqual
 from tests.unit.test_workflow import LEAF, World
 
@@ -34,7 +34,7 @@ def world(tmp_path: Path) -> World:
 
 
 def bundled(world: World, path: Path) -> dict[str, bytes]:
-    write_bundle(path, world.store, world.store.run("latest"), hider({"DB_PASSWORD": PASSWORD}))
+    write_bundle(path, world.store, world.store.run("latest"), Secrecy({"DB_PASSWORD": PASSWORD}))
     with tarfile.open(path) as archive:
         found = {}
         for member in archive.getmembers():

@@ -30,7 +30,7 @@ def bundle(*, name: str, output: Path | None, as_json: bool) -> None:
     """
     from osqual.errors import InfrastructureError, UsageError
     from osqual.report.bundle import write_bundle
-    from osqual.secrecy import hider
+    from osqual.secrecy import Secrecy
     from osqual.store.store import ENDED, open_store
 
     store = open_store(current_settings())
@@ -41,7 +41,7 @@ def bundle(*, name: str, output: Path | None, as_json: bool) -> None:
         )
     path = output or Path(f"{run['id']}.tar.gz")
     try:
-        members = write_bundle(path, store, run, hider(os.environ))
+        members = write_bundle(path, store, run, Secrecy(os.environ))
     except OSError as error:
         path.unlink(missing_ok=True)
         raise InfrastructureError(f"The archive {path} cannot be written: {error}") from error

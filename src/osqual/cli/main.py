@@ -143,7 +143,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     except Exception:
         import traceback
 
-        traceback.print_exc()
+        click.echo(hide(traceback.format_exc()), err=True, nl=False)
         click.echo(
             f"\nThis is a bug in osqual {__version__}, not a mistake of yours. "
             "Please report it with the lines above.",
@@ -151,6 +151,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         code = ExitCode.INCONCLUSIVE
     sys.exit(int(code or 0))
+
+
+def hide(text: str) -> str:
+    """The text without secrets of the environment."""
+    from osqual.secrecy import Secrecy
+
+    return Secrecy(os.environ)(text)
 
 
 def colour() -> bool | None:
@@ -170,7 +177,10 @@ def show_error(error: OsqualError) -> None:
 
 
 def echo_error(error: OsqualError) -> None:
-    """See show_error."""
+    """See show_error; without secrets."""
+    from osqual.secrecy import Secrecy
+
+    Secrecy(os.environ).error(error)
     click.secho(f"error: {error.brief}", fg="red", err=True, color=colour())
     if error.details:
         click.echo("\n".join(f"  {line}" for line in error.details.rstrip().splitlines()), err=True)

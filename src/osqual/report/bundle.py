@@ -12,15 +12,13 @@ from typing import Any
 
 import jinja2
 
-from osqual.evidence import evidence_files
+from osqual.evidence import evidence_and_inputs
 from osqual.publish.files import images_text, record_text
 from osqual.publish.outbox import Publication, kept_publication
 from osqual.secrecy import hide_in
 from osqual.store.store import Row, Store
 
 MANIFEST = "SHA256SUMS"
-# Beside the evidence proper: what went into the run, without keys, disks or states.
-INPUTS = ("build/packer.json", "cost.json", "*.cdx.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +32,7 @@ class Member:
 def write_bundle(path: Path, store: Store, run: Row, hide: Callable[[str], str]) -> list[str]:
     """Write the archive; the names of its members. The same run gives the same bytes.
 
-    `hide` blanks secrets. A member that is no text is taken as it is.
+    `hide` blanks secrets.
     """
     members = [_hidden(member, hide) for member in _members(store, run, hide)]
     sums = "".join(
@@ -75,11 +73,9 @@ def _members(store: Store, run: Row, hide: Callable[[str], str]) -> Iterator[Mem
         if publication.attestation:
             content = publication.attestation.encode()
             yield Member(name="attestation.jsonl", content=content)
-    found = {path for pattern in INPUTS for path in directory.glob(pattern)}
-    for path in sorted({*found, *evidence_files(directory)}):
-        if path.is_file() and not path.is_symlink():
-            name = f"evidence/{path.relative_to(directory)}"
-            yield Member(name=name, content=path.read_bytes())
+    for path in evidence_and_inputs(directory):
+        name = f"evidence/{path.relative_to(directory)}"
+        yield Member(name=name, content=path.read_bytes())
 
 
 def _facts(store: Store, run: Row, publication: Publication | None) -> dict[str, Any]:
@@ -127,8 +123,5 @@ def _json(name: str, document: Any) -> Member:
 
 def _hidden(member: Member, hide: Callable[[str], str]) -> Member:
     """What was signed and recorded has no secrets, so that its digests stay as they are."""
-    try:
-        text = member.content.decode()
-    except UnicodeDecodeError:
-        return member
-    return Member(name=member.name, content=hide(text).encode())
+    text = member.content.decode(errors="surrogateescape")
+    return Member(name=member.name, content=hide(text).encode(errors="surrogateescape"))

@@ -6,7 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from osqual.context import RunContext, need
+from osqual.evidence import evidence_files
 from osqual.model import Outcome, Selection, Shard, Suite, SuiteResult, TestResult
+from osqual.secrecy import Secrecy
 from osqual.signature import signature_of
 from osqual.suites.base import SuiteRequest
 
@@ -41,7 +43,28 @@ def run_part(
     )
     request.directory.mkdir(parents=True, exist_ok=True)
     limited = context.scope.limited(suite.timeout_s, f"the suite {suite.name}")
-    return with_signatures(context.parts.suite_kinds[suite.kind].run(request, limited))
+    result = context.parts.suite_kinds[suite.kind].run(request, limited)
+    # Before anything is read again, signed or recorded by its digest.
+    context.scope.secrecy.clean_files(evidence_files(request.directory))
+    return with_signatures(clean(result, context.scope.secrecy))
+
+
+def clean(suite: SuiteResult, hide: Secrecy) -> SuiteResult:
+    """The suite without secrets in what its tests said."""
+    return replace(
+        suite,
+        results=tuple(
+            replace(
+                result,
+                test_id=hide(result.test_id),
+                message=hide(result.message),
+                details=hide(result.details),
+            )
+            for result in suite.results
+        ),
+        problem=hide(suite.problem),
+        remarks=tuple(map(hide, suite.remarks)),
+    )
 
 
 def told(suite: Suite, shard: Shard | None) -> dict[str, str]:

@@ -10,12 +10,14 @@ from dataclasses import replace
 
 from osqual.context import Note, RunContext, need
 from osqual.errors import InvalidInput
+from osqual.evidence import evidence_files
 from osqual.model import Outcome, Selection, Suite, SuiteResult, TestResult
 from osqual.mutes.applying import MutesOfRun, for_image
 from osqual.testing.consoles import watch_consoles
+from osqual.testing.fetching import DIRECTORY as ARTEFACTS
 from osqual.testing.fetching import fetch_artefacts
 from osqual.testing.nodes import check_nodes
-from osqual.testing.parts import run_part, run_whole
+from osqual.testing.parts import clean, run_part, run_whole
 from osqual.testing.repeating import repeat_failures
 from osqual.testing.requirements import unmet, unmet_by_machines
 
@@ -55,6 +57,7 @@ def mutes_of_run(context: RunContext) -> MutesOfRun:
 
 def keep(result: SuiteResult, context: RunContext) -> None:
     """Have a suite's result in the context and in the store, in place of what was there."""
+    result = clean(result, context.scope.secrecy)
     names = [suite.suite for suite in context.suites]
     if result.suite in names:
         context.suites[names.index(result.suite)] = result
@@ -75,6 +78,9 @@ def run_suite(suite: Suite, context: RunContext) -> SuiteResult:
     result = context.mutes.apply(run_whole(suite, selection, context))
     result = repeat_failures(suite, selection, result, context)
     remarks = fetch_artefacts(suite, context)
+    context.scope.secrecy.clean_files(
+        evidence_files(context.scope.directory / "suites" / suite.name / ARTEFACTS)
+    )
     return replace(result, remarks=(*result.remarks, *remarks))
 
 
