@@ -63,7 +63,7 @@ suites:
 SUITE = """\
 #!/bin/sh
 echo "$1" >> "$EXECUTIONS"
-sleep 0.1
+sleep 0.05
 cat > "$2.part" <<'END'
 <testsuites><testsuite name="s" tests="1"><testcase classname="c" name="test_it"/></testsuite>
 </testsuites>

@@ -13,7 +13,7 @@ from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
-from osqual.cancellation import Cancellation
+from osqual.cancellation import Cancellation, pauses
 from osqual.errors import InfrastructureError, OsqualError
 from osqual.failpoints import failpoint
 from osqual.process import (
@@ -28,6 +28,8 @@ from osqual.process import (
 from osqual.running import JOB, OWNER, Marked, marked_processes, owner_token, process_start
 
 RECORD = "job.json"
+FIRST_POLL_S = 0.01
+"""After this the first look; what lasts is looked at every `POLL_S`."""
 
 # The shim is constant and the command reaches it as arguments, so nothing is ever parsed by it.
 # It outlives signals to the group, because it has to record the exit code. The command runs in
@@ -197,9 +199,10 @@ class Job:
         When the token fires, the job is ended politely within `grace_s` first and then the
         token's error is raised.
         """
+        looks = pauses(POLL_S, FIRST_POLL_S)
         while self.state() is JobState.RUNNING:
             try:
-                cancellation.sleep(POLL_S)
+                cancellation.sleep(next(looks))
             except OsqualError:
                 self.end(grace_s=grace_s)
                 raise
@@ -221,8 +224,9 @@ class Job:
                 break
             self._signal(signum)
             give_up = time.monotonic() + patience_s
+            looks = pauses(POLL_S, FIRST_POLL_S)
             while self.state() is JobState.RUNNING and time.monotonic() < give_up:
-                token.sleep(POLL_S)
+                token.sleep(next(looks))
         self._kill_rest(token)
 
     def _signal(self, signum: int) -> None:
@@ -237,11 +241,12 @@ class Job:
     def _kill_rest(self, token: Cancellation) -> None:
         """Kill what the command left running behind it. A pid of old may be a stranger's now."""
         give_up = time.monotonic() + 5.0
+        looks = pauses(POLL_S, FIRST_POLL_S)
         while (rest := self._members()) and time.monotonic() < give_up:
             for process in rest:
                 with suppress(ProcessLookupError):
                     os.kill(process.pid, signal.SIGKILL)
-            token.sleep(POLL_S)
+            token.sleep(next(looks))
 
     def tail(self, lines: int = TAIL_LINES) -> str:
         """The last lines of standard error, or of standard output when that is empty."""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from osqual.cancellation import Cancellation
+from osqual.cancellation import Cancellation, pauses
 from osqual.errors import InfrastructureError, Interrupted, TimeLimitExceeded
-from osqual.job import Job, JobState
+from osqual.job import FIRST_POLL_S, Job, JobState
 from osqual.machine import Machine
 from osqual.model import Cluster, Outcome, TestResult
 from osqual.scope import RunScope
@@ -74,9 +74,10 @@ def run_job(
         if not job.was_started:
             job = Job.start(directory, argv, cwd=cwd, env=env)
             owned.created(str(job.pid))
+        looks = pauses(POLL_S, FIRST_POLL_S)
         try:
             while job.state() is JobState.RUNNING:
-                scope.cancellation.sleep(POLL_S)
+                scope.cancellation.sleep(next(looks))
                 on_poll()
         except TimeLimitExceeded:
             over_time = True

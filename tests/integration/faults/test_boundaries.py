@@ -4,6 +4,7 @@ The boundaries are those that an undisturbed run passes, so a new one is covered
 remembering. Machines are stood in for by other processes; `test_qemu.py` has the real ones.
 """
 
+import gc
 import json
 import os
 import shutil
@@ -26,6 +27,9 @@ PUBLISHED = {
     "packer_build_history.json": parse_history,
     "qualification.json": parse_record,
 }
+PARTS = 6
+"""The boundaries are dealt out to so many tests, which run side by side."""
+parts = pytest.mark.parametrize("part", range(PARTS))
 MADE_AGAIN = {"provision", "install"}
 """Steps that may run a second time: when what they made is gone, or was cut off in the middle."""
 
@@ -43,7 +47,10 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DurableWorld]
             (programs / name).symlink_to(found)
     before = os.environ["PATH"]
     os.environ["PATH"] = str(programs)  # the versions of few programs are asked for: quicker
-    yield DurableWorld.make(root / "template")
+    template = DurableWorld.make(root / "template")
+    gc.freeze()  # a child that collects garbage need not copy all that the tests have loaded
+    yield template
+    gc.unfreeze()
     os.environ["PATH"] = before
     shutil.rmtree(root)
 
@@ -87,7 +94,7 @@ def each(
 
 
 def report(what: str, tried: int, verdicts: dict[str, int], wrong: int) -> None:
-    """One line of the table in docs/explanation/durability.md, if a file for it was asked for."""
+    """A part of a line of the table in docs/explanation/durability.md, if a file was asked for."""
     line = {"fault": what, "tried": tried, "verdicts": verdicts, "wrong": wrong}
     print(json.dumps(line))
     if path := os.environ.get("OSQUAL_FAULT_REPORT"):
@@ -150,24 +157,27 @@ def resume_and_check(world: DurableWorld) -> str:
     return check_verdict(world, "qualified")
 
 
+@parts
 def test_killed_anywhere_a_run_is_resumed_to_its_verdict(
-    boundaries: list[str], template: DurableWorld
+    boundaries: list[str], template: DurableWorld, part: int
 ) -> None:
-    each(boundaries, template, resume_and_check, "kill -9, then resume")
+    each(boundaries[part::PARTS], template, resume_and_check, "kill -9, then resume")
 
 
+@parts
 def test_killed_anywhere_a_run_that_is_not_resumed_leaves_nothing(
-    boundaries: list[str], template: DurableWorld
+    boundaries: list[str], template: DurableWorld, part: int
 ) -> None:
     def nothing(world: DurableWorld) -> str:
         in_child(world.reap)
         return check_verdict(world, "inconclusive", "qualified")
 
-    each(boundaries, template, nothing, "kill -9, then reap")
+    each(boundaries[part::PARTS], template, nothing, "kill -9, then reap")
 
 
+@parts
 def test_killed_anywhere_together_with_its_machines_a_run_comes_right(
-    boundaries: list[str], template: DurableWorld
+    boundaries: list[str], template: DurableWorld, part: int
 ) -> None:
     """As after a restart of the host: what is gone is made again."""
 
@@ -181,4 +191,5 @@ def test_killed_anywhere_together_with_its_machines_a_run_comes_right(
                 assert new["begun"] == old["begun"], f"{old['name']} ran again"
         return check_verdict(world, "qualified", "inconclusive")
 
-    each(boundaries, template, restart, "kill -9 and a restart of the host, then resume")
+    what = "kill -9 and a restart of the host, then resume"
+    each(boundaries[part::PARTS], template, restart, what)
