@@ -12,6 +12,7 @@ from osqual.cancellation import Cancellation
 from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.inputs import ConfigurationInputs
 from osqual.errors import OsqualError
+from osqual.inventory.checks import SUITE as HYGIENE
 from osqual.machine import Machine
 from osqual.model import (
     Cluster,
@@ -19,6 +20,7 @@ from osqual.model import (
     Image,
     Judgement,
     KeepPolicy,
+    Outcome,
     PublishPoint,
     SuiteResult,
 )
@@ -186,6 +188,17 @@ class RunContext:
     def publish_point(self) -> PublishPoint:
         """Where in the pipeline this configuration publishes."""
         return need(self.inputs).publish_and_test.publish_after
+
+    @property
+    def image_faults(self) -> tuple[str, ...]:
+        """Faults of the image that keep it from being published; muted ones do not."""
+        return tuple(
+            result.test_id
+            for suite in self.suites
+            if suite.suite == HYGIENE
+            for result in suite.results
+            if result.outcome is Outcome.FAIL
+        )
 
     @property
     def may_publish(self) -> bool:

@@ -138,6 +138,10 @@ class Image:
     """The build that made it, as an entry of Packer's manifest: of an earlier run when `reused`.
     None for a published image, whose build is in the history already.
     """
+    inventory: Path | None = None
+    """What was found in it when it was built; None for an image that was made elsewhere."""
+    base_inventory: Path | None = None
+    """The same of its base image, before anything was done to it."""
 
 
 @dataclass(frozen=True, kw_only=True)

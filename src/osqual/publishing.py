@@ -37,6 +37,7 @@ from osqual.publish.files import images_text, record_text
 from osqual.publish.outbox import Publication, keep_publication, kept_publication
 from osqual.publish.record import CostEntry, Qualification, SourceEntry, record_of
 from osqual.secrecy import hide_in
+from osqual.testing.inspection import evidence_digests
 from osqual.times import iso
 
 PASSED_TO_PUBLISH: Mapping[PublishPoint, str] = {
@@ -46,13 +47,15 @@ PASSED_TO_PUBLISH: Mapping[PublishPoint, str] = {
 }
 """The step that must have ended well before images may be published."""
 
+FAULTS_NAMED = 3
+
 
 def publish_due_images(context: RunContext) -> None:
-    """Let others use the images once the step that they wait for has ended well.
+    """Let others use the images once the step that they wait for has ended well, if they are clean.
 
     Into the work tree they are written at once; commits wait for the verdict, which they name.
     """
-    if not context.may_publish or context.released:
+    if not context.may_publish or context.released or context.image_faults:
         return
     step = PASSED_TO_PUBLISH[context.publish_point]
     if step not in context.ended_well:
@@ -112,6 +115,10 @@ def publish_files(context: RunContext) -> tuple[Note, Delivered]:
     if context.inputs is None:
         return Note(message="nothing: the inputs could not be read", skipped=True), nothing
     publish_due_images(context)
+    if not context.released and (faults := context.image_faults):
+        names = ", ".join(faults[:FAULTS_NAMED]) + (" …" if faults[FAULTS_NAMED:] else "")
+        message = f"nothing: the image is not clean: {names}"
+        return Note(message=message, skipped=True), nothing
     if not context.released:
         point = context.publish_point.value
         message = f"nothing: publish_dcos_images_after is {point}"
@@ -232,6 +239,7 @@ def qualification(context: RunContext) -> Qualification:
         run_url=job.url if (job := ci_job(context.environ)) else "",
         source=source_of(GitTree(root=context.catalogue.root)),
         cost=cost_of(context),
+        evidence=evidence_digests(context.scope.directory),
     )
 
 

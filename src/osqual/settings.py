@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from osqual.conventions import DCOS_IMAGES, DCOS_IMAGES_LAYOUT, Conventions, FileNames
 from osqual.documents import load_yaml, read_document, yaml_line
 from osqual.errors import InvalidFile, InvalidInput, Problem
+from osqual.inventory.checks import DEFAULT_POLICY as HYGIENE
 from osqual.node_checks import DEFAULT_POLICY, Consequence
 from osqual.spelling import problems_of
 
@@ -251,6 +252,14 @@ class AcceptBelow(_Section):
     """A share of first attempts; compared with the upper end of the 95 % interval."""
 
 
+def _all_known(given: Mapping[str, Any], known: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The mapping, when each of its keys is a check. Raises ValueError."""
+    unknown = sorted(given.keys() - known.keys())
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is no check; there are {', '.join(known)}")
+    return given
+
+
 class Policy(_Section):
     """What a verdict accepts."""
 
@@ -259,14 +268,25 @@ class Policy(_Section):
     checks: Mapping[str, Consequence] = Field(default_factory=dict, validate_default=True)
     """What follows from what nodes' consoles and logs tell, by check; the others keep their own."""
 
+    hygiene: Mapping[str, Consequence] = Field(default_factory=dict, validate_default=True)
+    """What follows from faults of an image, by check; the others keep their own."""
+    hygiene_accepts: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Check -> what of its findings is accepted: paths, users or ports (globs)."""
+
     @field_validator("checks")
     @classmethod
     def _known(cls, checks: Mapping[str, Consequence]) -> Mapping[str, Consequence]:
-        unknown = sorted(checks.keys() - DEFAULT_POLICY.keys())
-        if unknown:
-            known = ", ".join(DEFAULT_POLICY)
-            raise ValueError(f"{unknown[0]!r} is no check; there are {known}")
-        return {**DEFAULT_POLICY, **checks}
+        return {**DEFAULT_POLICY, **_all_known(checks, DEFAULT_POLICY)}
+
+    @field_validator("hygiene")
+    @classmethod
+    def _known_hygiene(cls, checks: Mapping[str, Consequence]) -> Mapping[str, Consequence]:
+        return {**HYGIENE, **_all_known(checks, HYGIENE)}
+
+    @field_validator("hygiene_accepts")
+    @classmethod
+    def _known_accepts(cls, accepts: Mapping[str, tuple[str, ...]]) -> Mapping[str, Any]:
+        return _all_known(accepts, HYGIENE)
 
     @property
     def flake_limit(self) -> float:

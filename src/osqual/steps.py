@@ -45,8 +45,9 @@ from osqual.sockets import socket_directory
 from osqual.spelling import did_you_mean
 from osqual.teardown import end_resources, set_aside
 from osqual.template import user_variables
+from osqual.testing.inspection import inspect_image
 from osqual.testing.repeating import flakiness_of
-from osqual.testing.suites import mutes_of_run, words_of
+from osqual.testing.suites import keep, mutes_of_run, words_of
 from osqual.verdict import judge
 
 
@@ -121,14 +122,29 @@ def build_image(context: RunContext) -> Note:
     context.store.note_image(context.scope.run_id, inputs.recipe.digest, image.ids)
     how = "found" if image.reused else "built"
     return Note(
-        message=f"{how} " + ", ".join(f"{k} {v[:19]}" for k, v in image.ids.items()),
+        message=f"{how} "
+        + ", ".join(f"{k} {v[:19]}" for k, v in image.ids.items())
+        + look(context),
         found={
             "ids": dict(image.ids),
             "file": None if image.file is None else str(image.file),
             "reused": image.reused,
             "build_record": image.build_record,
+            "inventories": [
+                None if path is None else str(path)
+                for path in (image.inventory, image.base_inventory)
+            ],
         },
     )
+
+
+def look(context: RunContext) -> str:
+    """Look at what the image holds, before anybody may publish it; what to say of that."""
+    context.mutes = mutes_of_run(context)
+    result = context.mutes.apply(inspect_image(context))
+    if result.results or result.remarks:
+        keep(result, context)
+    return f", {len(context.image_faults)} faults" if context.image_faults else ""
 
 
 def image_of_run(run_id: str, context: RunContext) -> Image:
@@ -147,7 +163,10 @@ def image_of_run(run_id: str, context: RunContext) -> Image:
 
 def image_from(found: Mapping[str, Any]) -> Image:
     """The image, from what the build step wrote down."""
+    inventory, base = found.get("inventories", (None, None))
     return Image(
+        inventory=None if inventory is None else Path(inventory),
+        base_inventory=None if base is None else Path(base),
         ids=found["ids"],
         file=None if found["file"] is None else Path(found["file"]),
         reused=found["reused"],
@@ -387,11 +406,10 @@ def published_image(inputs: ConfigurationInputs, context: RunContext) -> Image:
             resolution=f"publish an image first (another value of publish_dcos_images_after), or "
             f"write the id of an existing one into {name}",
         )
-    file = None
     if "local" in inputs.images:
         store = ImageStore(context.scope.settings.directories.data)
-        file = store.require(inputs.images["local"])
-    return Image(ids=inputs.images, file=file, reused=True)
+        return replace(store.locate(inputs.images["local"]), ids=inputs.images)
+    return Image(ids=inputs.images, reused=True)
 
 
 def node_facts(machine: Machine, scope: RunScope) -> dict[str, str]:

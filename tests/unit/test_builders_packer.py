@@ -8,8 +8,9 @@ import pytest
 from osqual.builders.cleaning import clean_script, key_variable, shutdown_command
 from osqual.builders.packer_template import (
     QemuSurroundings,
-    clean_provisioner,
     effective_template,
+    first_look,
+    last_look,
     local_files,
     qemu_builder,
 )
@@ -26,6 +27,9 @@ AROUND = QemuSurroundings(
     output_directory=Path("/run/output"),
     clean_script=Path("/run/osqual-clean.sh"),
     clean_variable=("OSQUAL_BUILD_KEY", "AAAA"),
+    collect_script=Path("/run/collect.sh"),
+    base_inventory=Path("/run/base.inventory.txt"),
+    image_inventory=Path("/run/image.inventory.txt"),
 )
 
 
@@ -40,7 +44,8 @@ def effective(given: PackerTemplate) -> dict[str, Any]:
         qemu_builder(given, AROUND),
         locate=lambda name: Path("/catalogue") / name,
         manifest=Path("/run/manifest.json"),
-        last_provisioners=(clean_provisioner(AROUND),),
+        first_provisioners=first_look(AROUND),
+        last_provisioners=last_look(AROUND),
     )
 
 
@@ -93,7 +98,7 @@ def test_paths_become_absolute_and_downloads_stay_relative() -> None:
         {"type": "ansible", "playbook_file": "p.yml"},
     ]
     given = template(provisioners=provisioners)
-    found = effective(given)["provisioners"]
+    found = effective(given)["provisioners"][len(first_look(AROUND)) :]
     assert found[0]["script"] == "/catalogue/a.sh"
     assert found[1]["scripts"] == ["/catalogue/a.sh", "/catalogue/b.sh"]
     assert found[2]["source"] == "/catalogue/conf/"
@@ -101,12 +106,18 @@ def test_paths_become_absolute_and_downloads_stay_relative() -> None:
     assert local_files(given) == ("a.sh", "b.sh", "conf/")
 
 
-def test_cleaning_is_the_last_provisioner() -> None:
-    last = effective(template(provisioners=[{"type": "shell", "inline": ["x"]}]))["provisioners"][
-        -1
-    ]
-    assert last["script"] == "/run/osqual-clean.sh"
-    assert last["environment_vars"] == ["OSQUAL_BUILD_KEY=AAAA"]
+def test_the_machine_is_looked_at_first_and_cleaned_and_looked_at_last() -> None:
+    found = effective(template(provisioners=[{"type": "shell", "inline": ["x"]}]))["provisioners"]
+    base, fetched_base, own, live, clean, disk, fetched = found
+    assert own == {"type": "shell", "inline": ["x"]}
+    assert clean["script"] == "/run/osqual-clean.sh"
+    assert clean["environment_vars"] == ["OSQUAL_BUILD_KEY=AAAA"]
+    assert [one["script"] for one in (base, live, disk)] == ["/run/collect.sh"] * 3
+    assert " live disk >" in base["execute_command"]
+    assert " live >" in live["execute_command"]
+    assert " disk secrets >>" in disk["execute_command"], "added to what ran before cleaning"
+    assert fetched_base["destination"] == "/run/base.inventory.txt"
+    assert fetched["destination"] == "/run/image.inventory.txt"
 
 
 def test_only_our_manifest_is_written() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from osqual.builders.images import ImageStore
+from osqual.builders.images import ImageStore, Inventories
 from osqual.builders.keys import content_keys, digest_tree, layer_key, root_key
 from osqual.builders.layers import LAYER, LayerStore
 from osqual.builders.options import QemuOptions
@@ -205,7 +205,9 @@ def images(tmp_path: Path) -> ImageStore:
     store = ImageStore(tmp_path / "data")
     file = store.prepare() / "new.qcow2"
     file.write_bytes(b"image")
-    store.add("key", file, {"name": "qemu", "artifact_id": ""})
+    inventory = "osqual-inventory\t1\tdisk\nend\tdisk\n"
+    inventories = Inventories(image=inventory, base=inventory)
+    store.add("key", file, {"name": "qemu", "artifact_id": ""}, inventories)
     return store
 
 

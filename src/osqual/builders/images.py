@@ -5,21 +5,35 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from osqual.builders.keys import digest_file
 from osqual.errors import InfrastructureError, InvalidInput
+from osqual.inventory.collecting import is_current, pack
 from osqual.model import Image
 from osqual.process import write_atomic
 from osqual.scope import RunScope
 from osqual.teardown import short_lived
 
 REGION = "local"
+INVENTORY, BASE_INVENTORY = ".inventory.gz", ".base-inventory.gz"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inventories:
+    """What the script of `osqual.inventory` said of an image, and of its base."""
+
+    image: str
+    base: str
 
 
 class ImageStore:
-    """`images/<sha256>.qcow2` and `images/index/<image key>.json` in the data directory."""
+    """`images/<sha256>.qcow2` and `images/index/<image key>.json` in the data directory.
+
+    Beside each image are the inventories of it and of its base.
+    """
 
     def __init__(self, data: Path) -> None:
         self.directory = data / "images"
@@ -31,7 +45,8 @@ class ImageStore:
     def find(self, key: str) -> Image | None:
         """The image that was made for this key, if its file is still what it was.
 
-        Size and time of the file decide; when the time has changed, the whole file is read.
+        Size and time of the file decide; when the time has changed, the whole file is read. One
+        without an inventory, which an older osqual made, has to be built again.
         """
         try:
             entry = json.loads(self._index(key).read_text(encoding="utf-8"))
@@ -43,7 +58,9 @@ class ImageStore:
                 if digest_file(file) != entry["sha256"]:
                     return None
                 self._write_index(key, {**entry, "mtime_ns": state.st_mtime_ns})
-            return _image(entry["sha256"], file, entry["build_record"], reused=True)
+            if not all(is_current(place) for place in self._inventories(entry["sha256"])):
+                return None
+            return self._image(entry["sha256"], entry["build_record"], reused=True)
         except (OSError, ValueError, KeyError, TypeError, InvalidInput):
             return None
 
@@ -60,7 +77,16 @@ class ImageStore:
             )
         return file
 
-    def add(self, key: str, file: Path, record: Mapping[str, Any]) -> Image:
+    def locate(self, image_id: str) -> Image:
+        """An image by its id, with its inventories where there are any. Raises InvalidInput."""
+        self.require(image_id)
+        image = self._image(image_id.removeprefix("sha256:"), None, reused=True)
+        known = image.inventory is not None and image.inventory.is_file()
+        return image if known else replace(image, inventory=None, base_inventory=None)
+
+    def add(
+        self, key: str, file: Path, record: Mapping[str, Any], inventories: Inventories
+    ) -> Image:
         """Move a finished file in, name it by its digest and index it.
 
         `record` is the build as an entry of Packer's manifest; its `artifact_id` is set here.
@@ -72,6 +98,9 @@ class ImageStore:
             file.chmod(0o444)
             with file.open("rb") as stream:
                 os.fsync(stream.fileno())
+            texts = (inventories.image, inventories.base)
+            for place, text in zip(self._inventories(digest), texts, strict=True):
+                write_atomic(place, pack(text))
             file.replace(target)
             state = target.stat()
             self._write_index(
@@ -87,7 +116,7 @@ class ImageStore:
             raise InfrastructureError(
                 f"The finished image cannot be stored in {self.directory}.", details=str(error)
             ) from error
-        return _image(digest, target, whole, reused=False)
+        return self._image(digest, whole, reused=False)
 
     def prepare(self) -> Path:
         """Make the directories and return one on the same file system for unfinished files."""
@@ -108,12 +137,22 @@ class ImageStore:
         path = self.prepare() / f"{scope.run_id}-{key}.qcow2"
         return short_lived("file", "unfinished image", path, scope)
 
+    def _inventories(self, digest: str) -> tuple[Path, Path]:
+        return self.directory / f"{digest}{INVENTORY}", self.directory / f"{digest}{BASE_INVENTORY}"
+
+    def _image(self, digest: str, record: Mapping[str, Any] | None, *, reused: bool) -> Image:
+        image, base = self._inventories(digest)
+        return Image(
+            ids={REGION: f"sha256:{digest}"},
+            file=self.directory / f"{digest}.qcow2",
+            reused=reused,
+            build_record=record,
+            inventory=image,
+            base_inventory=base,
+        )
+
     def _index(self, key: str) -> Path:
         return self.directory / "index" / f"{key}.json"
 
     def _write_index(self, key: str, entry: Mapping[str, Any]) -> None:
         write_atomic(self._index(key), json.dumps(entry, indent=2) + "\n")
-
-
-def _image(digest: str, file: Path, record: Mapping[str, Any], *, reused: bool) -> Image:
-    return Image(ids={REGION: f"sha256:{digest}"}, file=file, reused=reused, build_record=record)

@@ -76,12 +76,11 @@ def read_inputs(
         partial(read_provisioners, template, name, live),
     )
     refuse_together(template.source, [*filter(None, map(_refusal, parts))])
-    sensitive = template.data.get("sensitive-variables") or []
     return BuildInputs(
         options=_read_options(template, live),
         stable=read_provisioners(template, name, stable_functions(variables, name)),
         live=read_provisioners(template, name, live),
-        secrets=_secrets(variables.get(key, "") for key in sensitive),
+        secrets=sensitive_values(template, environ),
         warnings=_warnings(template),
     )
 
@@ -93,6 +92,13 @@ def _refusal(read: Callable[[], object]) -> Unusable | None:
     except Unusable as refusal:
         return refusal
     return None
+
+
+def sensitive_values(template: PackerTemplate, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The values of the variables that the template calls sensitive."""
+    variables = user_variables(template, environ)
+    names = template.data.get("sensitive-variables") or []
+    return _secrets(variables.get(name, "") for name in names)
 
 
 def _secrets(values: Iterable[str]) -> tuple[str, ...]:

@@ -18,8 +18,14 @@ from osqual.builders.base import BuildRequest
 from osqual.builders.build_vm import MAC, BuildVm, MachineShape, boot, end, restore
 from osqual.builders.cleaning import clean_digest, clean_script, key_variable, shutdown_command
 from osqual.builders.identity import build_identity
-from osqual.builders.images import REGION, ImageStore
+from osqual.builders.images import REGION, ImageStore, Inventories
 from osqual.builders.inputs import BuildInputs, read_inputs
+from osqual.builders.inspection import (
+    base_inventory_path,
+    collect,
+    known_secrets,
+    read_base_inventory,
+)
 from osqual.builders.keys import image_key, layer_key, root_key
 from osqual.builders.layers import LAYER, Layer, LayerDraft, LayerStore
 from osqual.builders.locks import wait_for
@@ -37,6 +43,7 @@ from osqual.errors import (
     OsqualError,
 )
 from osqual.events import EventKind
+from osqual.inventory.collecting import pack
 from osqual.model import Image
 from osqual.process import find_program, format_command, tail, write_atomic
 from osqual.qemu.acceleration import probe
@@ -105,7 +112,7 @@ class LayeredBuilder:
             if found is not None:
                 return found
             start_over(scope)
-            build = _Build(request=request, scope=scope, inputs=inputs, base=base)
+            build = _Build(request=request, scope=scope, inputs=inputs, base=base, root=contents[0])
             return build.run(contents, images, key)
 
 
@@ -151,6 +158,9 @@ class _Build:
     scope: RunScope
     inputs: BuildInputs
     base: BaseImage
+    root: str
+    """The content key of the booted base."""
+    base_inventory: str = ""
     keys: Sequence[str] = ()
     """The layer keys that this build may use and leave; empty without layers."""
     draft: LayerDraft | None = None
@@ -199,11 +209,12 @@ class _Build:
             disk = self.scope.own("disk", "build disk", path=str(self.last_disk))
             stack.callback(self._discard_disk, disk)
             stack.callback(self._drop_draft)
+            self._know_base(shape)
             position, build = self._start(shape, stack)
             stack.callback(self._end, build)
             try:
                 self._provision(build, position)
-                self._finish(build, identity.public_key)
+                inventory = self._finish(build, identity.public_key)
             except OsqualError as error:
                 self._keep(build, error)
                 raise
@@ -211,7 +222,8 @@ class _Build:
             finished = stack.enter_context(images.unfinished(key, self.scope))
             last = self.draft.disk if self.draft else self.last_disk
             convert(last, finished, cancellation=self.scope.cancellation)
-            return images.add(key, finished, self._record())
+            inventories = Inventories(image=inventory, base=self.base_inventory)
+            return images.add(key, finished, self._record(), inventories)
 
     def _layer_keys(self, contents: Sequence[str], shape: MachineShape) -> tuple[str, ...]:
         mode = self.scope.settings.qemu.layers
@@ -220,6 +232,45 @@ class _Build:
         flavour = shape.memory_flavour() if mode == "ram" else shape.disk_flavour()
         usable = contents[: self.inputs.layered_count + 1]
         return tuple(layer_key(content, flavour) for content in usable)
+
+    # What the base holds
+
+    @property
+    def _base_inventory_path(self) -> Path:
+        return base_inventory_path(self.scope.settings.directories.cache, self.root)
+
+    def _know_base(self, shape: MachineShape) -> None:
+        """Find what the base held; layers that are older than that are asked, the lowest first.
+
+        Without any, the base is booted anyway, and is looked at then.
+        """
+        known = None if self.request.cold else read_base_inventory(self._base_inventory_path)
+        if known is not None:
+            self.base_inventory = known
+            return
+        keys = self.keys
+        with ExitStack() as holds:
+            found = self.store.deepest(keys[:1], holds)
+            if found is None:
+                return
+            try:
+                build = self._continue(*found, shape)
+            except Interrupted:
+                raise
+            except (InfrastructureError, OSError):
+                self.scope.cancellation.check()
+                self.keys = ()  # so the base is booted
+            else:
+                holds.callback(end, build)
+                self._look_at_base(build)
+                self.keys = keys
+        self._drop_draft()
+
+    def _look_at_base(self, build: BuildVm) -> None:
+        self.scope.progress("looking at what the base image holds")
+        self.base_inventory = collect(build, "live", "disk")
+        self._base_inventory_path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(self._base_inventory_path, pack(self.base_inventory))
 
     # Start
 
@@ -274,6 +325,8 @@ class _Build:
         self.backing = self.base.path
         build = boot(shape, disk, self.directory, self.scope)
         try:
+            if not self.base_inventory:
+                self._look_at_base(build)
             self._checkpoint(build, 0, f"{self.base.reference}, booted")
         except BaseException:
             end(build)
@@ -347,8 +400,12 @@ class _Build:
             run_provisioner(provisioner, number, shop, self.scope)
             self._checkpoint(build, number, f"{number}: {describe(provisioner)}")
 
-    def _finish(self, build: BuildVm, public_key: str) -> None:
-        """Clean the machine and switch it off; from here on nobody can log in any more."""
+    def _finish(self, build: BuildVm, public_key: str) -> str:
+        """Clean the machine, look at what it holds and switch it off; its inventory.
+
+        From cleaning on nobody new can log in. What runs is looked at before it is stopped.
+        """
+        live = collect(build, "live")
         self.scope.progress("cleaning the machine")
         script = self.directory / "clean.sh"
         write_atomic(script, clean_script())
@@ -367,9 +424,13 @@ class _Build:
                 details=error.details,
                 resolution="ssh_username must be root, or may use sudo without a password",
             ) from error
+        self.scope.progress("looking at what the image holds")
+        secrets = known_secrets(self.inputs.secrets, os.environ)
+        disk = collect(build, "disk", "secrets", secrets=secrets)
         options = self.inputs.options
         command = options.shutdown_command or shutdown_command(options.ssh_username)
         build.power_off(command, options.shutdown_timeout)
+        return live + disk
 
     # End
 

@@ -14,7 +14,9 @@ from osqual.builders.base import BuildRequest
 from osqual.builders.cleaning import SCRIPT_NAME, clean_digest, clean_script, key_variable
 from osqual.builders.functions import live_functions
 from osqual.builders.identity import build_identity
-from osqual.builders.images import ImageStore
+from osqual.builders.images import ImageStore, Inventories
+from osqual.builders.inputs import sensitive_values
+from osqual.builders.inspection import known_secrets, not_inspected
 from osqual.builders.keys import digest_of, digest_tree
 from osqual.builders.layered import (
     BUILD_DIRECTORY,
@@ -31,14 +33,17 @@ from osqual.builders.packer_run import (
 )
 from osqual.builders.packer_template import (
     QemuSurroundings,
-    clean_provisioner,
     effective_template,
+    first_look,
+    last_look,
     local_files,
     qemu_builder,
 )
 from osqual.builders.room import machine_room
 from osqual.cancellation import Cancellation
 from osqual.errors import BuildFailed, InvalidInput
+from osqual.inventory.collecting import collect_script
+from osqual.inventory.facts import whole
 from osqual.model import Image
 from osqual.process import find_program, write_atomic
 from osqual.qemu.acceleration import probe
@@ -51,6 +56,7 @@ from osqual.template import PackerTemplate, interpolate, user_variables
 from osqual.template_hcl import PLUGINS
 
 NAME = "packer"
+COLLECT_NAME = "collect.sh"
 
 # Packer names no address for its network card, so QEMU gives it that of a first one.
 MAC = "52:54:00:12:34:56"
@@ -150,7 +156,12 @@ def _build(
     manifest = directory / "manifest.json"
     template = directory / "packer.json"
     with ExitStack() as stack:
-        for kind, name in (("key", "seed"), ("disk", "output"), ("file", "packer_cache")):
+        for kind, name in (
+            ("key", "seed"),
+            ("disk", "output"),
+            ("file", "packer_cache"),
+            ("file", COLLECT_NAME),
+        ):
             stack.enter_context(short_lived(kind, f"packer {name}", directory / name, scope))
         around = _surroundings(request, base, directory, scope)
         stack.callback(around.base.unlink, missing_ok=True)
@@ -164,7 +175,11 @@ def _build(
         finished = stack.enter_context(images.unfinished(key, scope))
         scope.progress("compressing the image")
         convert(_built_disk(entry, around), finished, cancellation=scope.cancellation)
-        return images.add(key, finished, _record(entry))
+        inventories = Inventories(
+            image=_inventory(around.image_inventory, "live", "disk", "secrets"),
+            base=_inventory(around.base_inventory, "live", "disk"),
+        )
+        return images.add(key, finished, _record(entry), inventories)
 
 
 def _write_template(
@@ -175,7 +190,8 @@ def _write_template(
         qemu_builder(request.template, around),
         locate=locate(request),
         manifest=manifest,
-        last_provisioners=(clean_provisioner(around),),
+        first_provisioners=first_look(around),
+        last_provisioners=last_look(around),
     )
     write_atomic(template, json.dumps(document, indent=2) + "\n", mode=0o600)
 
@@ -189,6 +205,8 @@ def _surroundings(
     acceleration = probe(scope.settings, scope.cancellation)
     script = directory / SCRIPT_NAME
     write_atomic(script, clean_script())
+    secrets = known_secrets(sensitive_values(request.template, os.environ), os.environ)
+    write_atomic(directory / COLLECT_NAME, collect_script(secrets), mode=0o600)
     # Packer takes the format of a disk from the file's extension.
     named = directory / f"base.{base.format}"
     named.unlink(missing_ok=True)
@@ -204,7 +222,20 @@ def _surroundings(
         output_directory=directory / "output",
         clean_script=script,
         clean_variable=key_variable(identity.public_key),
+        collect_script=directory / COLLECT_NAME,
+        base_inventory=directory / "base.inventory.txt",
+        image_inventory=directory / "image.inventory.txt",
     )
+
+
+def _inventory(path: Path, *parts: str) -> str:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise not_inspected(str(error)) from error
+    if not whole(text, *parts):
+        raise not_inspected(f"{path} was cut short")
+    return text
 
 
 def _built_disk(entry: Mapping[str, Any], around: QemuSurroundings) -> Path:

@@ -35,6 +35,10 @@ class QemuSurroundings:
     output_directory: Path
     clean_script: Path
     clean_variable: tuple[str, str]
+    collect_script: Path
+    """The script that takes inventories, and where the two of them go."""
+    base_inventory: Path
+    image_inventory: Path
 
 
 def effective_template(
@@ -43,16 +47,18 @@ def effective_template(
     *,
     locate: Callable[[str], Path],
     manifest: Path,
+    first_provisioners: tuple[Mapping[str, Any], ...] = (),
     last_provisioners: tuple[Mapping[str, Any], ...] = (),
 ) -> dict[str, Any]:
     """The template with this builder only, absolute paths, and one manifest in the run directory.
 
     `builder` is the first builder, completed for its platform; `locate` turns a path as written,
-    actions and all, into the file it means; `last_provisioners` are added.
+    actions and all, into the file it means; `first_` and `last_provisioners` are added.
     """
     document = copy.deepcopy(dict(template.data))
     document["builders"] = [dict(builder)]
     document["provisioners"] = [
+        *first_provisioners,
         *(_with_absolute_paths(entry, locate) for entry in template.provisioners),
         *last_provisioners,
     ]
@@ -93,6 +99,48 @@ def clean_provisioner(around: QemuSurroundings) -> dict[str, Any]:
         "script": str(around.clean_script),
         "environment_vars": [f"{name}={value}"],
         "execute_command": "{{.Vars}} sh {{.Path}}",
+    }
+
+
+# In the machine's memory, so that nothing of it is in the image.
+_COLLECTED = "/dev/shm/osqual-inventory"  # noqa: S108
+_COLLECTING = "/dev/shm/osqual-collect.sh"  # noqa: S108
+
+
+def first_look(around: QemuSurroundings) -> tuple[dict[str, Any], ...]:
+    """The provisioners that take the inventory of the base."""
+    return (
+        _collect(around, "live disk", new=True),
+        _fetch(around.base_inventory),
+    )
+
+
+def last_look(around: QemuSurroundings) -> tuple[dict[str, Any], ...]:
+    """The provisioners that clean the machine, and take its inventory around that."""
+    return (
+        _collect(around, "live", new=True),
+        clean_provisioner(around),
+        _collect(around, "disk secrets"),
+        _fetch(around.image_inventory),
+    )
+
+
+def _collect(around: QemuSurroundings, parts: str, *, new: bool = False) -> dict[str, Any]:
+    script = f"sh {{{{.Path}}}} {parts} {'>' if new else '>>'}{_COLLECTED}"
+    return {
+        "type": "shell",
+        "script": str(around.collect_script),
+        "remote_path": _COLLECTING,
+        "execute_command": f'if [ "$(id -u)" = 0 ]; then {script}; else sudo -n {script}; fi',
+    }
+
+
+def _fetch(destination: Path) -> dict[str, Any]:
+    return {
+        "type": "file",
+        "direction": "download",
+        "source": _COLLECTED,
+        "destination": str(destination),
     }
 
 

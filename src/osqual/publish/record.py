@@ -4,7 +4,7 @@ The models below are its published schema: `osqual schema qualification`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -138,6 +138,9 @@ class QualificationRecord(_Part):
     retries: Mapping[str, int] | None = None
     """Step to how often something in it failed for infrastructure and was tried again."""
     cost: CostEntry | None = None
+    evidence: Mapping[str, str] | None = None
+    """Files of the run directory about the image, each with its sha256: what it holds, how that
+    differs from its base, and its packages as CycloneDX."""
     tools: Mapping[str, str]
 
 
@@ -168,6 +171,7 @@ class Qualification:
     run_url: str = ""
     source: SourceEntry | None = None
     cost: CostEntry | None = None
+    evidence: Mapping[str, str] = field(default_factory=dict)
 
 
 def record_of(facts: Qualification) -> dict[str, Any]:
@@ -196,6 +200,7 @@ def record_of(facts: Qualification) -> dict[str, Any]:
         step_seconds={name: round(seconds, 1) for name, seconds in facts.step_seconds.items()},
         retries=dict(facts.retries) or None,
         cost=facts.cost,
+        evidence=dict(facts.evidence) or None,
         tools=dict(sorted(facts.tools.items())),
     )
     return record.model_dump(mode="json", by_alias=True, exclude_none=True)

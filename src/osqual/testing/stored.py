@@ -1,5 +1,6 @@
 """The suites of a run that have ended, as the store has them."""
 
+from osqual.inventory.checks import SUITE as HYGIENE
 from osqual.model import Outcome, SuiteResult, TestResult
 from osqual.node_checks import SUITE as CHECKS
 from osqual.store.store import Store
@@ -31,7 +32,7 @@ def stored_suites(run_id: str, store: Store) -> list[SuiteResult]:
             duration_s=row["duration_s"],
             problem=row["problem"],
             skipped=row["skipped"],
-            only_against=row["name"] == CHECKS,
+            only_against=row["name"] in (CHECKS, HYGIENE),
         )
         for row in store.suites(run_id)
     ]
