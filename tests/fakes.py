@@ -1,7 +1,7 @@
 """Second implementations of the parts a run is made of: no machines, and failures on demand."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from osqual.builders.base import BuildRequest
 from osqual.cancellation import Cancellation
 from osqual.errors import CleanupIncomplete, InfrastructureError
 from osqual.events import EventKind
+from osqual.inventory.collecting import pack
 from osqual.model import (
     Cluster,
     Image,
@@ -37,6 +38,7 @@ PROGRAM = FoundProgram(
     version="1.2.3",
 )
 IMAGE_ID = "sha256:" + "a" * 64
+INVENTORY = "osqual-inventory\t1\tdisk\nend\tdisk\n"
 
 
 @dataclass
@@ -48,6 +50,9 @@ class FakeBuilder:
     takes: Room = field(default_factory=Room)
     release_failure: Exception | None = None
     image_id: str = IMAGE_ID
+    inventory: str | None = INVENTORY
+    """What the image holds; None for one that nobody looked at."""
+    base_inventory: str = INVENTORY
     built: list[BuildRequest] = field(default_factory=list)
     released: list[Image] = field(default_factory=list)
 
@@ -73,7 +78,15 @@ class FakeBuilder:
             "artifact_id": f"local:{self.image_id}",
             "packer_run_uuid": f"uuid-{len(self.built)}",
         }
-        return Image(ids={"local": self.image_id}, build_record=record)
+        image = Image(ids={"local": self.image_id}, build_record=record)
+        if self.inventory is None:
+            return image
+        kept = scope.settings.directories.data
+        kept.mkdir(parents=True, exist_ok=True)
+        places = kept / "inventory.gz", kept / "base-inventory.gz"
+        for place, text in zip(places, (self.inventory, self.base_inventory), strict=True):
+            place.write_bytes(pack(text))
+        return replace(image, inventory=places[0], base_inventory=places[1])
 
     def release(self, template: PackerTemplate, image: Image, scope: RunScope) -> None:
         self.released.append(image)

@@ -26,6 +26,7 @@ from osqual.errors import (
     PublishFailed,
     UsageError,
 )
+from osqual.inventory.kept import kept_digests
 from osqual.model import Image, PublishPoint, SuiteResult, Verdict
 from osqual.mutes.files import mute_document
 from osqual.mutes.mute import Mute
@@ -37,7 +38,6 @@ from osqual.publish.files import images_text, record_text
 from osqual.publish.outbox import Publication, keep_publication, kept_publication
 from osqual.publish.record import CostEntry, Qualification, SourceEntry, record_of
 from osqual.secrecy import hide_in
-from osqual.testing.inspection import evidence_digests
 from osqual.times import iso
 
 PASSED_TO_PUBLISH: Mapping[PublishPoint, str] = {
@@ -239,7 +239,7 @@ def qualification(context: RunContext) -> Qualification:
         run_url=job.url if (job := ci_job(context.environ)) else "",
         source=source_of(GitTree(root=context.catalogue.root)),
         cost=cost_of(context),
-        evidence=evidence_digests(context.scope.directory),
+        evidence=kept_digests(context.scope.directory),
     )
 
 

@@ -144,7 +144,8 @@ def look(context: RunContext) -> str:
     result = context.mutes.apply(inspect_image(context))
     if result.results or result.remarks:
         keep(result, context)
-    return f", {len(context.image_faults)} faults" if context.image_faults else ""
+    count = len(context.image_faults)
+    return f", {count} fault{'s' if count > 1 else ''}" if count else ""
 
 
 def image_of_run(run_id: str, context: RunContext) -> Image:

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "why": ("Qualify", "why:why", "Why tests failed: since when, where else, what changed."),
     "rerun": ("Qualify", "rerun:rerun", "Once more on the image of an earlier run."),
     "report": ("Qualify", "report:report", "One run as text, Markdown, HTML, JSON or JUnit."),
+    "diff": ("Qualify", "diff:diff", "What an image holds that its base image does not."),
     "logs": ("Qualify", "logs:logs", "Show what a run did, its output and its consoles."),
     "publish": ("Qualify", "publish:publish", "Publish what a run found, again or later."),
     "ssh": ("Qualify", "ssh:ssh", "Open a shell on a node of a run that was kept."),

@@ -233,7 +233,11 @@ listeners() {
             END {
                 for (i = 1; i <= count; i++) {
                     split(found[i], one, "\t"); name = ""
-                    if (one[4] in holder) getline name <("/proc/" holder[one[4]] "/comm")
+                    if (one[4] in holder) {
+                        comm = "/proc/" holder[one[4]] "/comm"
+                        getline name <comm
+                        close(comm)
+                    }
                     print one[1], one[2], one[3], name
                 }
             }'

@@ -58,13 +58,13 @@ class ImageDiff:
             packaged_files=document["packaged_files"],
         )
 
-    def summary(self) -> str:
-        """How much of each kind, in one line."""
-        counts = [f"{len(many)} {kind}" for kind, many in self.changes.items() if many]
-        return ", ".join(counts) or "nothing"
-
 
 KINDS = ("packages", "files", "units", "kernel arguments", "users", "groups", "ports")
+
+
+def counted(kind: str, number: int) -> str:
+    """`1 package`, `2 packages`."""
+    return f"{number} {kind.removesuffix('s') if number == 1 else kind}"
 
 
 def diff_images(base: Inventory, image: Inventory) -> ImageDiff:
@@ -148,7 +148,7 @@ def _is_volatile(path: str) -> bool:
 def _same(before: File | None, after: File | None) -> bool:
     if before is None or after is None or _rights(before) != _rights(after):
         return False
-    if before.kind != "f":
+    if before.kind != "f" or before.size == after.size == 0:
         return True
     if before.sha256 and after.sha256:
         return before.sha256 == after.sha256

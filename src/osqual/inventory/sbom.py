@@ -16,8 +16,6 @@ from packageurl import PackageURL
 from osqual import __version__
 from osqual.inventory.facts import Inventory, Package
 
-FILE_NAME = "sbom.cdx.json"
-
 
 def make_sbom(inventory: Inventory, *, name: str, image_id: str, built_at: float) -> str:
     """The document. `image_id` is that of the image, `sha256:…` where it is a file."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from osqual.inventory.diff import counted
+from osqual.inventory.kept import kept_diff
 from osqual.report.durations import duration
 from osqual.report.plain import excerpt, plain_line, plain_text
 from osqual.report.runs import BAD_OUTCOMES, log_files
@@ -13,6 +15,7 @@ from osqual.times import iso
 MAX_DETAILS_CHARS = 20_000
 MAX_CONSOLE_CHARS = 16_000
 MAX_CONSOLES = 12
+MAX_CHANGES = 200
 _READ_BYTES = 4 * MAX_CONSOLE_CHARS
 OUTCOMES = ("pass", "fail", "error", "flaky", "muted", "skip")
 
@@ -85,6 +88,8 @@ class RunReport:
     suites: tuple[SuiteLine, ...]
     consoles: tuple[Console, ...]
     left: tuple[str, ...]
+    image_changes: Mapping[str, tuple[str, ...]]
+    """Against the base image, by kind; empty when that is not known."""
 
     @property
     def tests(self) -> tuple[TestLine, ...]:
@@ -118,7 +123,21 @@ def read_report(document: Mapping[str, Any]) -> RunReport:
             for item in document["resources"]
             if item["state"] != "ended"
         ),
+        image_changes=image_changes(Path(document["directory"])),
     )
+
+
+def image_changes(directory: Path) -> dict[str, tuple[str, ...]]:
+    """What came, went and changed, each in a line, and no more of a kind than is worth reading."""
+    diff = kept_diff(directory)
+    found = {}
+    for kind, changes in (diff.changes if diff else {}).items():
+        lines = [plain_line(str(change)) for change in changes[:MAX_CHANGES]]
+        if len(changes) > MAX_CHANGES:
+            lines.append(f"… and {len(changes) - MAX_CHANGES} more")
+        if lines:
+            found[counted(kind, len(changes))] = tuple(lines)
+    return found
 
 
 def step_lines(steps: Sequence[Mapping[str, Any]]) -> Iterator[StepLine]:

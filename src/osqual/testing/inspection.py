@@ -4,7 +4,6 @@ A fault whose policy is `fail` is a failed test of a suite of its own, as with t
 nodes, and keeps the image from being published; `warn` is a remark.
 """
 
-import hashlib
 import json
 import time
 from pathlib import Path
@@ -15,13 +14,11 @@ from osqual.inventory.checks import SUITE, Finding, find_faults
 from osqual.inventory.collecting import read_inventory_file
 from osqual.inventory.diff import diff_images
 from osqual.inventory.facts import Inventory, parse
+from osqual.inventory.kept import BASE_INVENTORY, DIFF, DIRECTORY, INVENTORY, SBOM
 from osqual.model import Image, Outcome, SuiteResult, TestResult
 from osqual.process import write_atomic
 from osqual.testing.parts import with_signatures
 
-DIRECTORY = "image"
-INVENTORY, BASE_INVENTORY = "inventory.gz", "base-inventory.gz"
-DIFF, SBOM = "diff.json", "sbom.cdx.json"
 NOT_LOOKED_AT = "The image was not looked at for hygiene: it was not built by QEMU's builders."
 
 
@@ -41,17 +38,6 @@ def inspect_image(context: RunContext) -> SuiteResult:
     write_atomic(directory / DIFF, json.dumps(document, indent=1) + "\n")
     write_atomic(directory / SBOM, _sbom(here, image, context))
     return _results(here, base, context)
-
-
-def evidence_digests(directory: Path) -> dict[str, str]:
-    """The files that a run's inspection left, relative to its directory, each with its sha256."""
-    names = (INVENTORY, BASE_INVENTORY, DIFF, SBOM)
-    paths = [directory / DIRECTORY / name for name in names]
-    return {
-        f"{DIRECTORY}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in paths
-        if path.is_file()
-    }
 
 
 def _take(kept: Path, target: Path) -> Inventory:
