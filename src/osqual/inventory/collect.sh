@@ -66,19 +66,19 @@ file_systems() {
     awk '$2 != "/" && $3 ~ /^(ext[234]|xfs|btrfs|vfat)$/ && !seen[$1]++ { print $2 }' /proc/mounts
 }
 
-# Layers of containers are the containers' own affair. A name with a control character could pass
-# for a fact; it is only counted.
+# Layers of containers are the containers' own affair. A newline in a name becomes another control
+# character, so that no name can pass for a fact.
 list_files() {
     file_systems | while IFS= read -r top; do
         find "$top" -xdev \
             \( -path "$root/var/lib/docker/overlay2" -o -path "$root/var/lib/docker/image" \
             -o -path "$root/var/lib/containerd/io.containerd.*" \) -prune \
-            -o -name '*[[:cntrl:]]*' -printf 'odd\n' -prune \
-            -o -printf 'file\t%y\t%m\t%U\t%G\t%s\t%T@\t%p\n' 2>/dev/null
-    done
+            -o -printf 'file\t%y\t%m\t%U\t%G\t%s\t%T@\t%l\t%p\0' 2>/dev/null
+    done | tr '\n\000' '\001\n'
 }
 
-# file: kind, mode, owner, group, size, time, package, path; sha256 of what no package accounts for.
+# file: kind, mode, owner, group, size, time, package, link's target, path. Names with control
+# characters are only counted.
 files() {
     merged=0
     [ -L "$root/bin" ] && merged=1
@@ -91,11 +91,11 @@ files() {
                 owner[path] = $2
                 next
             }
-            $1 == "odd" { odd++; next }
+            NF != 9 || $9 ~ /[\001-\037\177]/ || $8 ~ /[\001-\037\177]/ { odd++; next }
             {
-                path = substr($8, strip)
+                path = substr($9, strip)
                 sub(/\..*/, "", $7)
-                print $1, $2, $3, $4, $5, $6, $7, owner[path], path
+                print $1, $2, $3, $4, $5, $6, $7, owner[path], $8, path
             }
             END { if (odd) print "odd", odd }'
 }
@@ -103,17 +103,11 @@ files() {
 # Of files that are small, and that no package owns or that an administrator may change.
 digests() {
     awk -F '\t' '
-        $1 == "file" && $2 == "f" && $6 > 0 && $6 <= 1048576 && ($8 == "" || $9 ~ /^\/etc\//) &&
-        $9 !~ /^\/var\/(cache|log|lib\/(dpkg|apt|rpm|systemd))\/|^\/usr\/(lib|share)\/.*\/__pycache__\/|^\/(proc|sys|dev|run|tmp)\// {
-            printf "%s%c", $9, 0
+        $1 == "file" && $2 == "f" && $6 > 0 && $6 <= 1048576 && ($8 == "" || $10 ~ /^\/etc\//) &&
+        $10 !~ /^\/var\/(cache|log|lib\/(dpkg|apt|rpm|systemd))\/|^\/usr\/(lib|share)\/.*\/__pycache__\/|^\/(proc|sys|dev|run|tmp)\// {
+            printf "%s%c", $10, 0
         }' "$1" | (cd "${root:-/}" && sed -z 's|^/|./|' | xargs -0 -r sha256sum 2>/dev/null) |
         awk '/^[0-9a-f]/ { printf "sha256\t%s\t%s\n", substr($0, 1, 64), substr($0, 68) }'
-}
-
-units() {
-    has systemctl || return 0
-    systemctl --root="${root:-/}" list-unit-files --no-legend --no-pager --full 2>/dev/null |
-        awk '{ printf "unit\t%s\t%s\n", $1, $2 }'
 }
 
 # Never a hash itself: only whether there is one, and of which kind.
@@ -164,23 +158,19 @@ kernel_arguments() {
     done
 }
 
+# From the list of files: wherever sshd may have been told to look.
 authorized_keys() {
-    {
-        awk -F : '{ print $6 }' "$root/etc/passwd" | sort -u | while IFS= read -r home; do
-            find "$root$home/.ssh" -maxdepth 2 -type f -name 'authorized_keys*' 2>/dev/null
-            find "$root$home/.ssh/authorized_keys.d" -type f 2>/dev/null
+    awk -F '\t' '$2 == "f" && $10 ~ /\/\.ssh\/authorized_keys|^\/etc\/ssh\/.*authorized_keys/ { print $10 }' "$1" |
+        while IFS= read -r path; do
+            awk -v path="$path" '
+                /^[ \t]*(#|$)/ { next }
+                {
+                    kind = "key"; comment = ""
+                    for (i = 1; i < NF; i++)
+                        if ($i ~ /^(ssh-|ecdsa-|sk-)/) { kind = $i; comment = $(i + 2); break }
+                    printf "authorized_key\t%s\t%s\t%s\n", path, kind, comment
+                }' "$root$path"
         done
-        find "$root/etc/ssh" -type f -path '*authorized_keys*' 2>/dev/null
-    } | sort -u | while IFS= read -r file; do
-        awk -v path="${file#"$root"}" '
-            /^[ \t]*(#|$)/ { next }
-            {
-                kind = "key"; comment = ""
-                for (i = 1; i < NF; i++)
-                    if ($i ~ /^(ssh-|ecdsa-|sk-)/) { kind = $i; comment = $(i + 2); break }
-                printf "authorized_key\t%s\t%s\t%s\n", path, kind, comment
-            }' "$file"
-    done
 }
 
 # Which files hold a secret, never the secret.
@@ -253,13 +243,12 @@ disk() {
     os
     printf 'architecture\t%s\n' "$(uname -m)"
     packages
-    units
     users
     kernel_arguments
-    authorized_keys
     listed=$(memory_file) || exit 1
     files >"$listed"
     cat "$listed"
+    authorized_keys "$listed"
     digests "$listed"
     rm -f "$listed"
 }

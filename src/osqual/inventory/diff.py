@@ -148,6 +148,8 @@ def _is_volatile(path: str) -> bool:
 def _same(before: File | None, after: File | None) -> bool:
     if before is None or after is None or _rights(before) != _rights(after):
         return False
+    if before.kind == "l":
+        return before.target == after.target
     if before.kind != "f" or before.size == after.size == 0:
         return True
     if before.sha256 and after.sha256:
@@ -163,5 +165,7 @@ def _words(file: File | None) -> str:
     if file is None:
         return ""
     words = f"{file.kind} {file.mode:04o} {file.owner}:{file.group}"
+    if file.kind == "l":
+        return f"l -> {file.target}"
     content = f" {file.sha256[:12]}" if file.sha256 else ""
     return f"{words} {file.size} bytes{content}" if file.kind == "f" else words
