@@ -76,6 +76,7 @@ def restore_image(context: RunContext, found: Found) -> None:
                 details=str(context.image.file),
                 resolution="start a new run",
             )
+        steps.look(context)  # the store keeps failures, and not what is only remarked
 
 
 def restore_nodes(context: RunContext, found: Found) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.integration.conftest import TINY, Workshop, wait_until
 
@@ -39,12 +41,61 @@ def add_to_last(leaf: Path, line: str) -> None:
     script.write_text(script.read_text() + f"{line}\n")
 
 
-def test_an_edited_last_provisioner_reuses_the_layers_before_it(
+def changes_of(workshop: Workshop, run: str) -> dict[str, dict[str, str]]:
+    """What `osqual diff` tells, by kind: name to what is there now."""
+    document = json.loads(workshop.osqual("diff", run, "--json").stdout)
+    return {
+        kind: {change["name"]: change["after"] for change in changes}
+        for kind, changes in document.items()
+        if isinstance(changes, list)
+    }
+
+
+def test_what_the_image_holds_is_kept(workshop: Workshop, tiny_run: dict[str, Any]) -> None:
+    changes = changes_of(workshop, tiny_run["run"])
+    assert {"/etc/first", "/etc/last"} <= set(changes["files"])
+    assert not any(changes["files"].get(name) for name in changes["files"] if ".ssh" in name)
+    assert changes["packages"] == changes["ports"] == changes["kernel arguments"] == {}
+    text = (Path(tiny_run["directory"]) / "image" / "sbom.cdx.json").read_text()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    purls = [component.get("purl", "") for component in json.loads(text)["components"]]
+    assert any(purl.startswith("pkg:deb/debian/systemd@252") for purl in purls)
+    assert len(purls) > 100
+
+
+FAULTS = """echo 'debian:debian' | chpasswd
+mkdir -p /root/.ssh && ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519
+cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys
+touch /opt/drop && chmod 666 /opt/drop
+echo "login with $OSQUAL_PLANTED" >/opt/setup.conf"""
+FOUND = {
+    "authorized_keys[/root/.ssh/authorized_keys]",
+    "private_keys[/root/.ssh/id_ed25519]",
+    "password_hashes[debian]",
+    "default_credentials[debian]",
+    "world_writable[/opt/drop]",
+    "secrets[/opt/setup.conf]",
+}
+
+
+def test_an_edited_last_provisioner_reuses_the_layers_before_it_and_its_faults_are_found(
     workshop: Workshop, tiny: Path, tiny_run: dict[str, Any]
 ) -> None:
-    add_to_last(tiny, f"echo {uuid4()} >/etc/edited")
-    result = workshop.run("--publish", "none", leaf=TINY)
-    assert result["verdict"] == "qualified"
+    secret = f"planted-{uuid4()}"
+    add_to_last(tiny, FAULTS.replace("$OSQUAL_PLANTED", secret))
+    config = tiny / "publish_and_test_config.yaml"
+    config.write_text(config.read_text().replace("integration_tests\n", "packer_build\n", 1))
+    before = workshop.changed_files()
+    result = workshop.run(leaf=TINY, code=1, PLANTED_TOKEN=secret)
+    assert result["verdict"] == "rejected"
+    failing = {
+        row["test_id"]
+        for row in workshop.stored(result["run"])["results"]
+        if row["outcome"] == "fail"
+    }
+    assert failing == FOUND
+    assert workshop.changed_files() == before, "nothing is published"
+    assert "set" in changes_of(workshop, result["run"])["users"]["debian"]
     assert not result["image_reused"]
     assert result["images"] != tiny_run["images"]
     assert "after 1 of 2 provisioners" in build_messages(result)
@@ -173,4 +224,5 @@ def test_stock_packer_builds_the_same_template_and_it_boots(
     assert not result["image_reused"]
     assert result["images"] != tiny_run["images"]
     assert list(Path(result["directory"]).rglob("*packer*"))
+    assert {"/etc/first", "/etc/last"} <= set(changes_of(workshop, result["run"])["files"])
     workshop.assert_nothing_left()

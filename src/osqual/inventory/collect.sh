@@ -100,11 +100,12 @@ files() {
             END { if (odd) print "odd", odd }'
 }
 
-# Of files that are small, and that no package owns or that an administrator may change.
+# Of files that are small, and that no package owns or that an administrator may change; what keeps
+# passwords or keys is known by its size.
 digests() {
     awk -F '\t' '
         $1 == "file" && $2 == "f" && $6 > 0 && $6 <= 1048576 && ($8 == "" || $10 ~ /^\/etc\//) &&
-        $10 !~ /^\/var\/(cache|log|lib\/(dpkg|apt|rpm|systemd))\/|^\/usr\/(lib|share)\/.*\/__pycache__\/|^\/(proc|sys|dev|run|tmp)\// {
+        $10 !~ /^\/etc\/g?shadow|\/\.ssh\/|^\/var\/(cache|log|lib\/(dpkg|apt|rpm|systemd))\/|^\/usr\/(lib|share)\/.*\/__pycache__\/|^\/(proc|sys|dev|run|tmp)\// {
             printf "%s%c", $10, 0
         }' "$1" | (cd "${root:-/}" && sed -z 's|^/|./|' | xargs -0 -r sha256sum 2>/dev/null) |
         awk '/^[0-9a-f]/ { printf "sha256\t%s\t%s\n", substr($0, 1, 64), substr($0, 68) }'
