@@ -166,6 +166,9 @@ def stock_packer(bench: Workbench, *, same_cpu: bool) -> Callable[[RunScope], ob
             output_directory=directory / "output",
             clean_script=directory / "unused",
             clean_variable=("UNUSED", ""),
+            collect_script=directory / "unused",
+            base_inventory=directory / "unused",
+            image_inventory=directory / "unused",
         )
         manifest = directory / "manifest.json"
         document = effective_template(
