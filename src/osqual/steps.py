@@ -113,7 +113,8 @@ def build_image(context: RunContext) -> Note:
     """Build the image, or find the one that the same recipe built before."""
     inputs = need(context.inputs)
     if context.image is not None:
-        return Note(message="publishing is off: the published image is used", skipped=True)
+        message = f"publishing is off: the published image is used{look(context)}"
+        return Note(message=message, skipped=True)
     if context.options.image_of is not None:
         image = image_of_run(context.options.image_of, context)
     else:

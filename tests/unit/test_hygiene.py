@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from osqual.evidence import evidence_files
+from osqual.inventory.collecting import pack
 from osqual.model import Verdict
 from osqual.report.bundle import write_bundle
 from osqual.settings import Settings
+from tests.fakes import IMAGE_ID
 from tests.fixtures.command import osqual
 from tests.fixtures.image_tree import Tree, make_tree
 from tests.unit.test_testing import settings
@@ -92,6 +94,17 @@ def test_an_image_that_nobody_looked_at_is_said_to_be_one(world: World) -> None:
     result = world.run()
     assert result.judgement.verdict is Verdict.QUALIFIED
     assert any("not looked at for hygiene" in reason for reason in result.judgement.reasons)
+
+
+def test_a_published_image_that_is_only_tested_is_judged_too(world: World, image: Tree) -> None:
+    world.config("publish_dcos_images_after: never\n")
+    world.publish_by_hand()
+    spoil(world, image)
+    kept = world.root / "data" / "images" / IMAGE_ID.removeprefix("sha256:")
+    kept.with_suffix(".inventory.gz").write_bytes(pack(world.builder.inventory or ""))
+    kept.with_suffix(".base-inventory.gz").write_bytes(pack(world.builder.base_inventory))
+    result = world.run()
+    assert f"image hygiene: {FAULT}" in result.judgement.reasons[0]
 
 
 @pytest.mark.parametrize(
