@@ -84,7 +84,7 @@ class ForgeEmulator:
 
     def add_comment(self, change: int, body: str, *, foreign: bool = False) -> int:
         with self.lock:
-            number = len(self.comments) + 1
+            number = max(self.comments, default=0) + 1
             self.comments[number] = {"id": number, "body": body, "change": change}
             if foreign:
                 self.foreign.add(number)
@@ -107,12 +107,14 @@ class ForgeEmulator:
         yield "GET", rf"{repo}/issues/(\d+)/comments", self.list_comments
         yield "POST", rf"{repo}/issues/(\d+)/comments", self.create_comment
         yield "PATCH", rf"{repo}/issues/comments/(\d+)", self.update_comment
+        yield "DELETE", rf"{repo}/issues/comments/(\d+)", self.delete_comment
         project = r"/projects/acme/images"
         notes = rf"{project}/merge_requests/(\d+)/notes"
         yield "POST", rf"{project}/statuses/{SHA}", self.gitlab_status
         yield "GET", notes, self.list_comments
         yield "POST", notes, self.create_comment
         yield "PUT", rf"{notes}/(\d+)", self.update_note
+        yield "DELETE", rf"{notes}/(\d+)", self.delete_note
 
     def valid(self, body: Any, schema: dict[str, Any]) -> bool:
         problems = [error.message for error in Draft202012Validator(schema).iter_errors(body)]
@@ -150,6 +152,15 @@ class ForgeEmulator:
             return 422, {"message": "Validation Failed"}
         self.comments[int(number)]["body"] = body["body"]
         return 200, {"id": int(number)}
+
+    def delete_comment(self, number: str, *, query: Any, body: Any) -> tuple[int, Any]:
+        if int(number) in self.foreign:
+            return 403, {"message": "Resource not accessible by integration"}
+        gone = self.comments.pop(int(number), None)
+        return (204, None) if gone else (404, {"message": "Not Found"})
+
+    def delete_note(self, _change: str, number: str, *, query: Any, body: Any) -> tuple[int, Any]:
+        return self.delete_comment(number, query=query, body=body)
 
     def update_note(self, _change: str, number: str, *, query: Any, body: Any) -> tuple[int, Any]:
         return self.update_comment(number, query=query, body=body)
@@ -196,7 +207,7 @@ def running_forge(token: str) -> Iterator[ForgeEmulator]:
             status, document = forge.answer(self.command, path, parse_qs(parts.query), body)
             return status, {"content-type": "application/json"}, json.dumps(document)
 
-    for verb in ("GET", "POST", "PATCH", "PUT"):
+    for verb in ("GET", "POST", "PATCH", "PUT", "DELETE"):
         setattr(Handler, f"do_{verb}", Handler.handle_any)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from hypothesis import given
@@ -70,10 +72,14 @@ def reached(emulator: ForgeEmulator, kind: str) -> tuple[Forge, CiJob]:
 
 
 def tell(
-    emulator: ForgeEmulator, directory: Path, *rows: Row, kind: str = "github"
+    emulator: ForgeEmulator,
+    directory: Path,
+    *rows: Row,
+    kind: str = "github",
+    first_wait_s: float = 0.01,
 ) -> Surroundings:
     around = Surroundings(directory)
-    settings = Settings(retries=Retries(attempts=3, first_wait_s=0.01))
+    settings = Settings(retries=Retries(attempts=3, first_wait_s=first_wait_s))
     scope = replace(around.scope, settings=settings)
     forge, job = reached(emulator, kind)
     for each in rows:
@@ -104,6 +110,33 @@ def test_one_comment_is_updated_in_place(
     assert "0 of 2 qualified" in ours[0]
     assert "osqual run two --publish none" in ours[0]
     assert 'href="https://ci.example/42"' in ours[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_runs_that_write_at_the_same_time_lose_no_row(
+    emulator: ForgeEmulator, tmp_path: Path, kind: str
+) -> None:
+    """Twelve begin together, before there is a comment: one comment in the end, with all rows."""
+    names = [f"debian/{number}" for number in range(12)]
+    together = Barrier(len(names))
+
+    def run(name: str) -> None:
+        directory = tmp_path / name
+        directory.mkdir(parents=True)
+        together.wait()
+        tell(emulator, directory, row(name), kind=kind, first_wait_s=0.5)
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(run, names))
+    (comment,) = emulator.comments.values()
+    assert [each.configuration for each in rows_of(comment["body"])] == sorted(names)
+
+
+def test_an_older_run_does_not_take_the_row_of_a_newer_one() -> None:
+    newer = replace(row(), run="20260102-000000-abc")
+    before = comment_of([newer])
+    assert rows_of(comment_with(row(), before)) == [newer]
+    assert rows_of(comment_with(newer, comment_of([row()]))) == [newer]
 
 
 def test_somebody_who_quotes_the_comment_does_not_get_it(

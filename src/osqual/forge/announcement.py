@@ -1,6 +1,7 @@
 """Telling the forge how a run ended: kept in the run directory until it has been told."""
 
 import json
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +17,10 @@ from osqual.retry import retry
 from osqual.scope import RunScope
 
 FILE_NAME = "announcement.json"
+CONFIRM_S = 2.0
+"""At least: longer than a forge needs from one's reading to the same one's writing."""
+CONFIRMED = 2
+CONFIRM_AT_MOST = 20
 STATES: Mapping[str, State] = {
     "qualified": State.SUCCESS,
     "rejected": State.FAILURE,
@@ -59,17 +64,30 @@ def announce(announcement: Announcement, forge: Forge, scope: RunScope) -> None:
                 scope,
             )
         if job.change is not None:
-            retry(
-                partial(forge.update_comment, job.change, MARKER, partial(comment_with, row)),
-                "writing the comment",
-                scope,
-            )
+            write_row(row, job.change, forge, scope)
     except (PublishFailed, TransientError) as error:
         raise PublishFailed(
             f"The verdict stands, but the forge was not told: {error.brief}",
             details=error.details,
             resolution=f"tell it later: osqual publish {row.run}",
         ) from error
+
+
+def write_row(row: Row, change: int, forge: Forge, scope: RunScope) -> None:
+    """Have the comment hold the row, also when other runs write it at the same time.
+
+    A forge has no way to write only what nobody else has changed meanwhile. So the comment is
+    read again until the row was found in it twice, after waits that differ from run to run.
+    """
+    write = partial(forge.update_comment, change, MARKER, partial(comment_with, row))
+    found = 0
+    for number in range(CONFIRM_AT_MOST):
+        if number:
+            wait_s = min(CONFIRM_S, scope.settings.retries.first_wait_s)
+            scope.cancellation.sleep(wait_s * (1 + random.random()))  # noqa: S311 - no secret
+        found = 0 if retry(write, "writing the comment", scope) else found + 1
+        if found == CONFIRMED:
+            return
 
 
 def keep_announcement(directory: Path, announcement: Announcement) -> None:

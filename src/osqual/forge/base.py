@@ -36,28 +36,39 @@ class Forge(Protocol):
     def set_status(self, commit: str, status: CommitStatus) -> None:
         """Say how a commit stands."""
 
-    def update_comment(self, change: int, marker: str, write: Callable[[str | None], str]) -> None:
+    def update_comment(self, change: int, marker: str, write: Callable[[str | None], str]) -> bool:
         """Write the one comment on a change that begins with the marker, made when there is none.
 
-        `write` gets its text, None when there is none, and returns the new one.
+        `write` gets its text, None when there is none, and returns the new one. False when it is
+        written like that already. Further comments of ours, made at the same moment, are deleted.
         """
 
 
 def rewrite_ours(
     comments: Iterable[Mapping[str, Any]],
     marker: str,
-    rewrite: Callable[[Mapping[str, Any]], None],
-) -> bool:
-    """Rewrite the first comment that begins with the marker; False when there is none of ours.
+    write: Callable[[str | None], str],
+    replace: Callable[[Mapping[str, Any], str], None],
+    delete: Callable[[Mapping[str, Any]], None],
+) -> bool | None:
+    """Rewrite the first comment that begins with the marker, and delete others of ours.
 
-    One that the forge does not let us change is somebody else's, who quotes ours.
+    None when there is none of ours, False when it is written like that already. One that the
+    forge does not let us change is somebody else's, who quotes ours.
     """
-    for comment in comments:
-        if str(comment.get("body", "")).startswith(marker):
-            with suppress(RequestRefused):
-                rewrite(comment)
-                return True
-    return False
+    written: bool | None = None
+    for comment in list(comments):  # pages would shift while some are deleted
+        if not str(comment.get("body", "")).startswith(marker):
+            continue
+        with suppress(RequestRefused):
+            if written is not None:
+                delete(comment)
+                continue
+            text = write(comment["body"])
+            if text != comment["body"]:
+                replace(comment, text)
+            written = text != comment["body"]
+    return written
 
 
 def shortened(text: str, limit: int) -> str:

@@ -58,7 +58,9 @@ def parse_row(document: Mapping[str, Any]) -> Row:
 def comment_with(row: Row, before: str | None) -> str:
     """The comment's new text: the row in the place of the configuration's earlier one."""
     rows = {known.configuration: known for known in rows_of(before or "")}
-    rows[row.configuration] = row
+    known = rows.get(row.configuration)
+    if known is None or known.run <= row.run:  # by time: an older run tells nothing new
+        rows[row.configuration] = row
     return comment_of(rows.values())
 
 

@@ -39,16 +39,26 @@ class GitHub:
             body["target_url"] = status.url
         self.api.call("POST", f"{self._repository}/statuses/{commit}", body=body)
 
-    def update_comment(self, change: int, marker: str, write: Callable[[str | None], str]) -> None:
+    def update_comment(self, change: int, marker: str, write: Callable[[str | None], str]) -> bool:
         """A pull request's comments are those of the issue with its number."""
         path = f"{self._repository}/issues/{change}/comments"
 
-        def rewrite(comment: Mapping[str, Any]) -> None:
-            place = f"{self._repository}/issues/comments/{comment['id']}"
-            self.api.call("PATCH", place, body={"body": write(comment["body"])})
+        def place(comment: Mapping[str, Any]) -> str:
+            return f"{self._repository}/issues/comments/{comment['id']}"
 
-        if not rewrite_ours(self.api.pages(path), marker, rewrite):
-            self.api.call("POST", path, body={"body": write(None)})
+        written = rewrite_ours(
+            self.api.pages(path),
+            marker,
+            write,
+            lambda comment, text: self._say("PATCH", place(comment), text),
+            lambda comment: self._say("DELETE", place(comment)),
+        )
+        if written is None:
+            self._say("POST", path, write(None))
+        return written is not False
+
+    def _say(self, method: str, place: str, text: str | None = None) -> None:
+        self.api.call(method, place, body=None if text is None else {"body": text})
 
     @property
     def _repository(self) -> str:

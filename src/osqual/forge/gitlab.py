@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from osqual.forge.base import CommitStatus, State, rewrite_ours, shortened
@@ -42,16 +41,22 @@ class GitLab:
             body["target_url"] = status.url
         self.api.call("POST", f"{self._project}/statuses/{commit}", body=body)
 
-    def update_comment(self, change: int, marker: str, write: Callable[[str | None], str]) -> None:
+    def update_comment(self, change: int, marker: str, write: Callable[[str | None], str]) -> bool:
         """Comments of a merge request are its notes."""
         path = f"{self._project}/merge_requests/{change}/notes"
+        written = rewrite_ours(
+            self.api.pages(path, {"sort": "asc"}),
+            marker,
+            write,
+            lambda note, text: self._say("PUT", f"{path}/{note['id']}", text),
+            lambda note: self._say("DELETE", f"{path}/{note['id']}"),
+        )
+        if written is None:
+            self._say("POST", path, write(None))
+        return written is not False
 
-        def rewrite(note: Mapping[str, Any]) -> None:
-            body = {"body": write(note["body"])}
-            self.api.call("PUT", f"{path}/{note['id']}", body=body)
-
-        if not rewrite_ours(self.api.pages(path, {"sort": "asc"}), marker, rewrite):
-            self.api.call("POST", path, body={"body": write(None)})
+    def _say(self, method: str, place: str, text: str | None = None) -> None:
+        self.api.call(method, place, body=None if text is None else {"body": text})
 
     @property
     def _project(self) -> str:
