@@ -93,3 +93,54 @@ def test_bash_completes_after_a_sign_and_goes_on_below_a_directory(tmp_path: Pat
         check=True,
     )
     assert done.stdout.split() == ["centos", "centos", "centos", "centos/"]
+
+
+# What a person types, and what stands there after the tabulator key.
+TYPED = {
+    "osqual fin": "osqual find ",
+    "osqual find --os c": "osqual find --os centos ",
+    "osqual find --os=c": "osqual find --os=centos ",
+    "osqual show cen": "osqual show centos/",
+}
+# A terminal with zsh in it; Ctrl-X writes down what stands on the command line, and clears it.
+ZSH = r"""
+zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell 'show() { print -r -- "$BUFFER" >> seen; BUFFER= }; zle -N show; bindkey "^X" show'
+zpty -w shell 'autoload -Uz compinit; compinit -u -D; source <(osqual completion zsh); touch ready'
+until [[ -e ready ]]; do zpty -rt shell ignored; sleep 0.1; done
+while read -r line; do
+    zpty -w -n shell "$line"$'\t\x18'
+    until (( $(wc -l < seen) >= ++count )); do zpty -rt shell ignored; ((--count)); sleep 0.1; done
+done < typed
+"""
+FISH = """
+source (osqual completion fish | psub)
+while read --local line
+    complete --do-complete $line | head -n 1 | string replace --regex '\\t.*' ''
+end < typed > seen
+true
+"""
+
+
+@pytest.mark.parametrize(("shell", "script"), [("zsh", ZSH), ("fish", FISH)])
+def test_other_shells_complete_as_bash_does(tmp_path: Path, shell: str, script: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"not installed: {shell}")
+    small_catalogue(tmp_path, LEAF)
+    for name, text in {"osqual.yaml": "", "seen": "", "typed": "\n".join([*TYPED, ""])}.items():
+        (tmp_path / name).write_text(text)
+    programs = Path(sys.executable).parent
+    home = {"HOME": str(tmp_path), "ZDOTDIR": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    subprocess.run(
+        [shell, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, **home, "PATH": f"{programs}:{os.environ['PATH']}"},
+        check=True,
+        capture_output=True,
+    )
+    seen = (tmp_path / "seen").read_text().splitlines()
+    if shell == "zsh":
+        assert seen == list(TYPED.values())
+    else:  # it offers words, and puts the blanks itself
+        assert seen == [line.split()[-1] for line in TYPED.values()]

@@ -11,8 +11,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 # bash puts a blank after the only candidate, also after a directory that is to be gone on from.
 # It has `--os=c` as three words, which the option's name, without the sign, makes two.
-ADDED = {
-    "bash": """
+BASH_ADDED = """
 _osqual() {
     local word words=()
     for word in "${COMP_WORDS[@]:0:COMP_CWORD+1}"; do
@@ -25,7 +24,63 @@ _osqual() {
 }
 complete -o nosort -F _osqual osqual
 """
+
+# As click's, but a value after `--os=` leaves that where it is, and no blank follows a directory.
+ZSH = """\
+#compdef osqual
+
+_osqual() {
+    local type key described
+    local -a answer plain with_help folders
+    (( $+commands[osqual] )) || return 1
+    answer=("${(@f)$(env COMP_WORDS="${words[*]}" COMP_CWORD=$((CURRENT-1)) \
+_OSQUAL_COMPLETE=zsh_complete osqual)}")
+    [[ ${words[CURRENT]} != --*=* ]] || compset -P 1 '*='
+    for type key described in $answer; do
+        if [[ $type == dir ]]; then
+            _path_files -/
+        elif [[ $type == file ]]; then
+            _path_files -f
+        elif [[ $key == */ ]]; then
+            folders+=("$key")
+        elif [[ $described == _ ]]; then
+            plain+=("$key")
+        else
+            with_help+=("$key:$described")
+        fi
+    done
+    (( ! $#with_help )) || _describe -V unsorted with_help
+    (( ! $#folders )) || compadd -V unsorted -S '' -a folders
+    (( ! $#plain )) || compadd -V unsorted -a plain
 }
+
+if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
+    _osqual "$@"
+else
+    compdef _osqual osqual
+fi
+"""
+
+# As click's, but: whole words are offered for `--os=c`, and a help text may have commas.
+FISH = """\
+function _osqual_completion
+    set -l sign (string match --regex -- '^--[^=]+=' (commandline -t))
+    for answer in (env _OSQUAL_COMPLETE=fish_complete COMP_WORDS=(commandline -cp) \
+COMP_CWORD=(commandline -t) osqual)
+        set -l parts (string split --max 1 -- , $answer)
+        switch $parts[1]
+            case dir
+                __fish_complete_directories $parts[2]
+            case file
+                __fish_complete_path $parts[2]
+            case plain
+                echo "$sign$parts[2]"
+        end
+    end
+end
+
+complete --no-files --command osqual --arguments '(_osqual_completion)'
+"""
 
 MANUAL_EPILOG = """\b
 Examples:
@@ -47,14 +102,15 @@ It completes commands, options, configurations, and the values of dimensions.
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion(*, shell: str) -> None:
     """Print what makes SHELL complete osqual's commands and arguments."""
-    from click.shell_completion import get_completion_class
+    from click.shell_completion import BashComplete
 
     from osqual.cli.main import cli
 
-    found = get_completion_class(shell)
-    assert found is not None  # noqa: S101 - one of the three that click has
-    source = found(cli, {}, "osqual", "_OSQUAL_COMPLETE").source()
-    click.echo(source.rstrip("\n") + ADDED.get(shell, ""))
+    if shell == "bash":
+        source = BashComplete(cli, {}, "osqual", "_OSQUAL_COMPLETE").source()
+        click.echo(source.rstrip("\n") + BASH_ADDED)
+    else:
+        click.echo({"zsh": ZSH, "fish": FISH}[shell], nl=False)
 
 
 @click.command(epilog=MANUAL_EPILOG)
