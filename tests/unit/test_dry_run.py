@@ -43,3 +43,10 @@ def test_a_keyword_that_no_test_has_is_noticed(root: Path) -> None:
     said = dry_run(root, "-k", "krenel").output
     assert "warning: -k krenel: no test has that in its name (did you mean 'kernel'?)" in said
     assert "no test has that" not in dry_run(root, "-k", "KERNEL", "-k", "test_nodes.py").output
+
+
+@pytest.mark.parametrize("command", ["run", "submit"])
+def test_an_empty_keyword_is_refused(root: Path, command: str) -> None:
+    done = CliRunner().invoke(cli, [command, LEAF, "-k", "kernel", "-k", " ", "-C", str(root)])
+    assert done.exit_code == 2
+    assert "an empty text is part of every test's name" in done.output

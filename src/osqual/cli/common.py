@@ -2,13 +2,16 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from osqual.settings import Settings
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 catalogue_option = click.option(
     "-C",
@@ -38,6 +41,23 @@ jobs_option = click.option(
     callback=parse_jobs,
     help="How many runs go on at a time; auto: as many as this machine has room for.",
 )
+
+
+def parse_keywords(
+    _context: click.Context, _option: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Parts of tests' names. Every name contains the empty one: that chooses nothing."""
+    if not all(value.strip() for value in values):
+        raise click.BadParameter("an empty text is part of every test's name")
+    return values
+
+
+def keywords_option(help_text: str) -> Callable[[_Command], _Command]:
+    """`-k TEST`, with what the command says of it."""
+    return click.option(
+        "-k", "keywords", metavar="TEST", multiple=True, callback=parse_keywords, help=help_text
+    )
+
 
 publish_option = click.option(
     "--publish",

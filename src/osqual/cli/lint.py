@@ -39,8 +39,16 @@ has no comments.
 --fix renames profiles, corrects descriptions and moves copies up to a common
 parent. It tries that on a copy first and proves that every configuration
 finds the same bytes as before. Exit codes: 1 errors were found (with
---strict also warnings), 0 otherwise.
+--strict also warnings; with --fix those that no repair takes away), 0
+otherwise.
 """
+
+
+def complete_code(_context: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
+    """Codes of rules."""
+    from osqual.lint.registry import RULES
+
+    return [code for code in RULES if code.startswith(incomplete.upper())]
 
 
 @click.command(epilog=EPILOG)
@@ -55,9 +63,19 @@ finds the same bytes as before. Exit codes: 1 errors were found (with
     help="How to print the findings.",
 )
 @click.option(
-    "--select", multiple=True, metavar="CODES", help="Only these rules: OSQ301, OSQ2 (all OSQ2xx)."
+    "--select",
+    multiple=True,
+    metavar="CODES",
+    shell_complete=complete_code,
+    help="Only these rules: OSQ301, OSQ2 (all OSQ2xx).",
 )
-@click.option("--ignore", multiple=True, metavar="CODES", help="Not these rules.")
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="CODES",
+    shell_complete=complete_code,
+    help="Not these rules.",
+)
 @click.option("--strict", is_flag=True, help="Warnings fail too.")
 @click.option("--fix", is_flag=True, help="Repair what has one right answer; show the diff.")
 @click.option("-n", "--dry-run", is_flag=True, help="With --fix: show the diff and write nothing.")

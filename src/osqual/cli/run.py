@@ -10,6 +10,7 @@ from osqual.cli.common import (
     jobs_option,
     json_option,
     keep_option,
+    keywords_option,
     log_format_option,
     publish_option,
     quiet_option,
@@ -45,12 +46,8 @@ def parse_share(_context: click.Context, _option: click.Parameter, value: str) -
 @click.command(epilog=EPILOG)
 @click.argument("leaves", metavar="LEAF...", nargs=-1, required=True)
 @click.option("--dry-run", is_flag=True, help="Check everything and say what would happen.")
-@click.option(
-    "-k",
-    "keywords",
-    metavar="TEST",
-    multiple=True,
-    help="Run only tests whose name contains TEST; repeatable. Such a run is never published.",
+@keywords_option(
+    "Run only tests whose name contains TEST; repeatable. Such a run is never published."
 )
 @keep_option
 @click.option(

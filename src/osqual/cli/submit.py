@@ -5,7 +5,13 @@ from pathlib import Path
 
 import click
 
-from osqual.cli.common import catalogue_option, json_option, print_json, publish_option
+from osqual.cli.common import (
+    catalogue_option,
+    json_option,
+    keywords_option,
+    print_json,
+    publish_option,
+)
 
 EPILOG = """\b
 Examples:
@@ -16,7 +22,7 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @click.argument("leaves", metavar="LEAF...", nargs=-1, required=True)
-@click.option("-k", "keywords", metavar="TEST", multiple=True, help="As for `osqual run`.")
+@keywords_option("As for `osqual run`.")
 @click.option("--builder", type=click.Choice(["layered", "packer"]), help="As for `osqual run`.")
 @publish_option
 @click.option("--cold", is_flag=True, help="As for `osqual run`.")
