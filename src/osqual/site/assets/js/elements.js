@@ -94,7 +94,7 @@ async function copied(text) {
   }
 }
 
-// A hint on whatever has data-tip, for the pointer and for the keyboard.
+// A hint on whatever has data-tip, and on cells of the matrix, for the pointer and for the keyboard.
 osqual.hints = function hints() {
   let tip = null;
   const hide = () => {
@@ -102,10 +102,10 @@ osqual.hints = function hints() {
     tip = null;
   };
   const show = (event) => {
-    const target = event.target.closest?.("[data-tip]");
+    const target = event.target.closest?.("[data-tip], .cell");
     hide();
     if (!target) return;
-    tip = osqual.el("div.tip", { role: "presentation" }, target.dataset.tip);
+    tip = osqual.el("div.tip", { role: "presentation" }, target.dataset.tip ?? target.getAttribute("aria-label"));
     document.body.append(tip);
     const box = target.getBoundingClientRect();
     const below = box.bottom + tip.offsetHeight + 10 < innerHeight;

@@ -6,19 +6,22 @@ osqual.matrixModel = function matrixModel(catalogue) {
   const lower = paths.map((path) => path.toLowerCase());
 
   // choice: { rows, cols: dimension names; only: { dimension: Set of values }, standings: Set, text }
+  // -> what it leaves, and how many of each standing there would be without a choice of standings
   function filter({ only, standings, text }) {
     const tests = Object.entries(only)
       .filter(([name, values]) => values.size && columns[name])
       .map(([name, values]) => [columns[name].of, places(name, values)]);
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
     const found = [];
+    const counts = {};
     for (let number = 0; number < paths.length; number++) {
-      if (standings.size && !standings.has(standing[number])) continue;
       if (!tests.every(([of, wanted]) => wanted[of[number]])) continue;
       if (!words.every((word) => lower[number].includes(word))) continue;
-      found.push(number);
+      const letter = standing[number];
+      counts[letter] = (counts[letter] ?? 0) + 1;
+      if (!standings.size || standings.has(letter)) found.push(number);
     }
-    return found;
+    return { found, counts };
   }
 
   function places(name, values) {

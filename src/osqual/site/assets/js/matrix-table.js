@@ -1,7 +1,10 @@
 // The matrix as a table: drawn in batches, walked with the arrow keys.
 "use strict";
 
-const CELLS_A_BATCH = 2500;
+// What a reader waits for is the first screen; the rest is drawn as they come near to it.
+const CELLS_AT_FIRST = 500;
+const CELLS_A_BATCH = 1000;
+const ROW_PX = 38;
 
 osqual.matrixTable = function matrixTable({ grouped, names, model, open }) {
   const { el } = osqual;
@@ -25,7 +28,10 @@ osqual.matrixTable = function matrixTable({ grouped, names, model, open }) {
   );
   const sentinel = el("div", { "aria-hidden": "true" });
   const box = el("div.scroller.matrix-box", { "data-batches": true }, table, sentinel);
-  const batch = Math.max(8, Math.floor(CELLS_A_BATCH / Math.max(1, grouped.cols.length)));
+  const wide = Math.max(1, grouped.cols.length);
+  const batch = Math.max(8, Math.floor(CELLS_A_BATCH / wide));
+  const screen = Math.ceil(innerHeight / ROW_PX);
+  const opening = new WeakMap();
   let drawn = 0;
 
   function append(count) {
@@ -37,44 +43,66 @@ osqual.matrixTable = function matrixTable({ grouped, names, model, open }) {
 
   function line(row, place) {
     const cells = grouped.cells.get(row.key);
-    return el(
-      "tr",
-      { "aria-rowindex": place + 2 },
-      el("th", { scope: "row" }, label(row.parts) || "all"),
-      grouped.cols.map((col) => {
-        const numbers = cells.get(col.key);
-        return numbers ? el("td", {}, cellButton(numbers, row, col)) : el("td");
-      }),
-    );
+    const where = row.parts.join(", ");
+    const drawnRow = el("tr", { "aria-rowindex": place + 2 }, el("th", { scope: "row" }, label(row.parts) || "all"));
+    for (const col of grouped.cols) {
+      const cell = document.createElement("td");
+      const numbers = cells.get(col.key);
+      if (numbers) cell.append(cellButton(numbers, [where, ...col.parts].filter(Boolean).join(", ")));
+      drawnRow.append(cell);
+    }
+    return drawnRow;
   }
 
-  function cellButton(numbers, row, col) {
+  // By hand, not with `el`: there are thousands. One listener of the table opens all of them, and
+  // what a hint shows is the label.
+  function cellButton(numbers, where) {
     const counts = model.countStandings(numbers);
-    const present = osqual.standings.filter((letter) => counts[letter]);
-    const where = [...row.parts, ...col.parts].join(", ");
-    const said = present.map((letter) => `${counts[letter]} ${osqual.states[letter].name}`).join(", ");
-    return el(
-      "button.cell",
-      {
-        type: "button",
-        tabindex: "-1",
-        class: present.length === 1 ? present[0] : "mixed",
-        "aria-label": `${where}: ${said}`,
-        "data-tip": `${where}: ${said}`,
-        onclick: () => open(numbers, where),
-      },
-      present.map((letter) =>
-        el("span", { class: letter }, osqual.states[letter].sign, counts[letter] > 1 ? el("small", {}, String(counts[letter])) : ""),
-      ),
-    );
+    const button = document.createElement("button");
+    const said = [];
+    for (const letter of osqual.standings) {
+      const count = counts[letter];
+      if (!count) continue;
+      said.push(`${count} ${osqual.states[letter].name}`);
+      button.append(sign(letter, count));
+    }
+    button.type = "button";
+    button.tabIndex = -1;
+    button.className = `cell ${said.length === 1 ? Object.keys(counts)[0] : "mixed"}`;
+    button.setAttribute("aria-label", `${where}: ${said.join(", ")}`);
+    opening.set(button, [numbers, where]);
+    return button;
   }
 
-  const watcher = new IntersectionObserver((seen) => seen.some((entry) => entry.isIntersecting) && append(batch), {
-    root: null,
-    rootMargin: "600px",
+  function sign(letter, count) {
+    const shown = document.createElement("span");
+    shown.className = letter;
+    shown.textContent = osqual.states[letter].sign;
+    if (count > 1) {
+      const small = document.createElement("small");
+      small.textContent = count;
+      shown.append(small);
+    }
+    return shown;
+  }
+
+  table.addEventListener("click", (event) => {
+    const button = event.target.closest(".cell");
+    if (button) open(...opening.get(button));
   });
-  append(batch);
-  watcher.observe(sentinel);
+
+  const watcher = new IntersectionObserver(
+    (seen) => {
+      if (!seen.some((entry) => entry.isIntersecting)) return;
+      append(batch);
+      if (drawn === grouped.rows.length) return;
+      watcher.unobserve(sentinel); // where the end is still near it is told again
+      watcher.observe(sentinel);
+    },
+    { root: null, rootMargin: "600px", scrollMargin: "600px" },
+  );
+  append(Math.max(4, Math.min(screen, Math.floor(CELLS_AT_FIRST / wide))));
+  if (drawn < grouped.rows.length) watcher.observe(sentinel);
   box.drawAll = () => append(grouped.rows.length);
   const first = body.querySelector(".cell");
   if (first) first.tabIndex = 0;

@@ -53,8 +53,8 @@ osqual.pages.index = function matrixPage(view, catalogue) {
   function update() {
     const began = performance.now();
     osqual.matrixChoice.write(catalogue, choice);
-    const found = model.filter(choice);
-    drawTotals(model.countStandings(model.filter({ ...choice, standings: new Set() })));
+    const { found, counts } = model.filter(choice);
+    drawTotals(counts);
     const grouped = model.group(found, choice.rows, choice.cols);
     const names = { rows: choice.rows.map(osqual.words).join(", "), cols: choice.cols.map(osqual.words).join(", ") };
     place.replaceChildren(
