@@ -9,6 +9,7 @@ from typing import Any
 
 from osqual import steps
 from osqual.cluster_file import parse_cluster
+from osqual.cluster_life import end_cluster, open_machines
 from osqual.context import RunContext, need
 from osqual.errors import ExitCode, InfrastructureError, Interrupted, InvalidInput, OsqualError
 from osqual.model import Judgement, Verdict
@@ -149,10 +150,11 @@ def lost_cluster(context: RunContext, rows: Mapping[str, Row]) -> set[str]:
         return set()
     reason = why_lost(context, rows)
     if not reason:
+        context.used = True
         return set()
     context.scope.warn(f"the cluster is made again: {reason}")
     known = {suite.suite for suite in context.suites}
-    steps.end_cluster(context)
+    end_cluster(context)
     for suite in need(context.product).suites:
         if suite.name not in known:
             set_aside(context.scope.directory / "suites" / suite.name)
@@ -174,7 +176,7 @@ def why_lost(context: RunContext, rows: Mapping[str, Row]) -> str:
     if gone or context.cluster is None:
         return f"gone: {', '.join(gone) or 'all of it'}"
     try:
-        steps.open_machines(context, context.cluster)
+        open_machines(context, context.cluster)
         for machine in context.machines.values():
             machine.run(["true"], timeout_s=ANSWER_TIMEOUT_S)
     except Interrupted:

@@ -7,6 +7,7 @@ import click
 
 from osqual.cli.common import (
     catalogue_option,
+    isolation_option,
     jobs_option,
     json_option,
     keep_option,
@@ -53,6 +54,7 @@ def parse_share(_context: click.Context, _option: click.Parameter, value: str) -
     help="Run only tests whose name contains TEST; repeatable. Such a run is never published.",
 )
 @keep_option
+@isolation_option
 @click.option(
     "--builder",
     type=click.Choice(["layered", "packer"]),
@@ -97,6 +99,7 @@ def run(
     dry_run: bool,
     keywords: tuple[str, ...],
     keep: str,
+    isolation: str | None,
     builder: str | None,
     publish: str,
     reuse: bool | None,
@@ -121,7 +124,7 @@ def run(
     from osqual.catalogue.catalogue import open_catalogue
     from osqual.cli.running import Showing, preview_all, run_all
     from osqual.context import RunOptions
-    from osqual.model import KeepPolicy
+    from osqual.model import Isolation, KeepPolicy
     from osqual.settings import load_settings
 
     catalogue = open_catalogue(start)
@@ -130,6 +133,7 @@ def run(
     options = RunOptions(
         keywords=keywords,
         keep=KeepPolicy(keep),
+        isolation=Isolation(isolation) if isolation else None,
         builder=builder,
         publish=publish,
         cold=cold,

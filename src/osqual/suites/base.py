@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from osqual.model import Cluster, Configuration, Selection, Shard, Suite, SuiteResult
 from osqual.scope import RunScope
@@ -29,6 +29,16 @@ class SuiteRequest:
         return f"suite-{self.suite.name}" + (f"-{self.part}" if self.part else "")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """The ids of the tests that would be run; `problem` says why nobody can tell."""
+
+    tests: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """Those of them that are muted, and not to be run."""
+    problem: str = ""
+
+
 class SuiteKind(Protocol):
     """Runs a suite and reads its results."""
 
@@ -39,3 +49,11 @@ class SuiteKind(Protocol):
         no readable report is a SuiteResult with a `problem` and what it gave until then. One that
         an earlier process of the run started, and that still runs, is followed to its end.
         """
+
+
+@runtime_checkable
+class ListingKind(SuiteKind, Protocol):
+    """A kind whose tests can be run one by one, by their ids."""
+
+    def list_tests(self, request: SuiteRequest, scope: RunScope) -> Listing:
+        """The tests of the selection, in order, without running any."""

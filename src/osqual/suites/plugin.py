@@ -71,7 +71,10 @@ class SuitePlugin:
             config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
             items[:] = chosen
         left_out = [item.nodeid for item in muted]
-        self._progress.write("collected", count=len(chosen), found=found, left_out=left_out)
+        listed = [item.nodeid for item in items] if config.option.collectonly else []
+        self._progress.write(
+            "collected", count=len(items), found=found, left_out=left_out, tests=listed
+        )
 
     def _shard(self, items: list[pytest.Item]) -> list[pytest.Item]:
         if self.request.shard is None:

@@ -6,7 +6,7 @@ A run of it is isolated from the person's pytest settings and writes nothing bes
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from osqual.process import tail, write_atomic
 from osqual.scope import RunScope
 from osqual.sockets import socket_directory
 from osqual.suites import job as suite_job
-from osqual.suites.base import SuiteRequest
+from osqual.suites.base import Listing, SuiteRequest
 from osqual.suites.junit import JunitReport, read_junit
 from osqual.suites.plugin_request import REQUEST_VARIABLE, PluginRequest
 from osqual.suites.progress import LineFollower, SuiteProgress
@@ -48,15 +48,7 @@ class PytestSuite:
         files = _Files(directory=request.directory)
         env = _prepare(request, files, scope)
         reader = _ProgressReader(request, files.progress, scope)
-        end = suite_job.run_job(
-            request.name,
-            pytest_argv(request, files),
-            directory=files.job,
-            cwd=_home(request.suite.path),
-            env=env,
-            scope=scope,
-            on_poll=reader.poll,
-        )
+        end = _run(pytest_argv(request, files), request, files, env, reader, scope)
         report = read_junit(files.junit, name)
         results = _confirmed(report, reader.progress)
         skipped = _nothing_chosen(end, request.selection, reader.progress)
@@ -81,6 +73,20 @@ class PytestSuite:
                 if path.exists()
             ),
         )
+
+    def list_tests(self, request: SuiteRequest, scope: RunScope) -> Listing:
+        """Have pytest collect them; see `ListingKind`."""
+        files = _Files(directory=request.directory)
+        env = _prepare(request, files, scope)
+        reader = _ProgressReader(request, files.progress, scope)
+        argv = [*pytest_argv(request, files), "--collect-only", "-q"]
+        end = _run(argv, request, files, env, reader, scope)
+        progress = reader.progress
+        problem = end.death
+        if not problem and end.exit_status not in (0, _NOTHING_COLLECTED):
+            meaning = _EXIT_CODES.get(end.exit_status or 0, "it ended in an unknown way")
+            problem = f"{meaning} (exit status {end.exit_status}): {_last_words(end)}"
+        return Listing(tests=progress.listed, left_out=progress.left_out, problem=problem)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +195,25 @@ def _prepare(request: SuiteRequest, files: _Files, scope: RunScope) -> dict[str,
             REQUEST_VARIABLE: str(files.request),
             **request.suite.environment,
         }
+    )
+
+
+def _run(
+    argv: Sequence[str],
+    request: SuiteRequest,
+    files: _Files,
+    env: Mapping[str, str],
+    reader: "_ProgressReader",
+    scope: RunScope,
+) -> suite_job.JobEnd:
+    return suite_job.run_job(
+        request.name,
+        argv,
+        directory=files.job,
+        cwd=_home(request.suite.path),
+        env=env,
+        scope=scope,
+        on_poll=reader.poll,
     )
 
 
