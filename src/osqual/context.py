@@ -1,7 +1,7 @@
 """What a run knows: the options it was started with and what its steps have found so far."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -158,6 +158,8 @@ class RunContext:
     started_at: float = field(default_factory=time.time)
     whole: Path | None = None
     """The run's directory where the scope is only a part of it: a fork."""
+    on_failure: Callable[[str], None] | None = None
+    """Told of a test that has failed before it cleans up, where a suite's kind can tell."""
     inputs: ConfigurationInputs | None = None
     inputs_mutes: tuple[Mute, ...] | None = None
     """What is muted for the configuration, whatever its image."""

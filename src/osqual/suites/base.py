@@ -1,5 +1,6 @@
 """What a suite kind is given and what it must do."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -22,6 +23,8 @@ class SuiteRequest:
     directory: Path
     part: str = ""
     shard: Shard | None = None
+    on_failure: Callable[[str], None] | None = None
+    """Called with a test's id when it has failed and has not cleaned up yet, where a kind can."""
 
     @property
     def name(self) -> str:

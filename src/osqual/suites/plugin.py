@@ -5,7 +5,8 @@ It runs in the suite's own process and knows only the file that `OSQUAL_SUITE_RE
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -29,6 +30,8 @@ from osqual.suites.progress import ProgressWriter
 
 PLUGIN_NAME = "osqual-suite"
 LOST_PROPERTY = "osqual.lost"
+GO_ON_S = 600.0
+POLL_S = 0.05
 
 Machines = Callable[[Node | str], Machine]
 
@@ -102,14 +105,29 @@ class SuitePlugin:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Iterator[None]:
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Give the report the test's id, and a mark when a machine could not be reached."""
         if call.when == "setup":
             item.user_properties.append((TEST_ID_PROPERTY, item.nodeid))
         error = None if call.excinfo is None else call.excinfo.value
         if is_infrastructure(error):
             item.user_properties.append((LOST_PROPERTY, str(getattr(error, "brief", error))))
-        return (yield)
+        report = yield
+        if report.failed and call.when != "teardown":
+            self._show_failure(item.nodeid)
+        return report
+
+    def _show_failure(self, test_id: str) -> None:
+        """Let the cluster be saved as the test left it, before its fixtures clean up."""
+        go_on = self.request.go_on
+        if go_on is None:
+            return
+        self._progress.write("failing", test_id=test_id)
+        token = self.cancellation.limited(GO_ON_S, "waiting for the cluster to be saved")
+        with suppress(TimeLimitExceeded):
+            while not go_on.exists():
+                token.sleep(POLL_S)
+        go_on.unlink(missing_ok=True)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Tell the outcome once the last phase of a test is over."""

@@ -47,7 +47,7 @@ class PytestSuite:
             return SuiteResult(suite=name, problem=problem)
         files = _Files(directory=request.directory)
         env = _prepare(request, files, scope)
-        reader = _ProgressReader(request, files.progress, scope)
+        reader = _ProgressReader(request, files, scope)
         end = _run(pytest_argv(request, files), request, files, env, reader, scope)
         report = read_junit(files.junit, name)
         results = _confirmed(report, reader.progress)
@@ -78,7 +78,7 @@ class PytestSuite:
         """Have pytest collect them; see `ListingKind`."""
         files = _Files(directory=request.directory)
         env = _prepare(request, files, scope)
-        reader = _ProgressReader(request, files.progress, scope)
+        reader = _ProgressReader(request, files, scope)
         argv = [*pytest_argv(request, files), "--collect-only", "-q"]
         end = _run(argv, request, files, env, reader, scope)
         progress = reader.progress
@@ -100,6 +100,7 @@ class _Files:
     ini: Path = field(init=False)
     job: Path = field(init=False)
     cluster: Path = field(init=False)
+    go_on: Path = field(init=False)
 
     def __post_init__(self) -> None:
         for name, file in (
@@ -109,6 +110,7 @@ class _Files:
             ("ini", "pytest.ini"),
             ("job", "job"),
             ("cluster", CLUSTER_FILE),
+            ("go_on", "go-on"),
         ):
             object.__setattr__(self, name, self.directory / file)
 
@@ -182,6 +184,7 @@ def _prepare(request: SuiteRequest, files: _Files, scope: RunScope) -> dict[str,
         only=request.selection.only,
         shard=None if request.shard is None else (request.shard.number, request.shard.of),
         parameters=request.suite.parameters,
+        go_on=None if request.on_failure is None else files.go_on,
     )
     write_atomic(files.request, plugin.dump())
     path = request.suite.path
@@ -220,9 +223,11 @@ def _run(
 class _ProgressReader:
     """Follows the plugin's events and passes them on as events of the run."""
 
-    def __init__(self, request: SuiteRequest, path: Path, scope: RunScope) -> None:
+    def __init__(self, request: SuiteRequest, files: _Files, scope: RunScope) -> None:
         self.progress = SuiteProgress(request.suite.name)
-        self._follower = LineFollower(path)
+        self._follower = LineFollower(files.progress)
+        self._go_on = files.go_on
+        self._on_failure = request.on_failure
         self._suite = request.suite.name
         self._scope = scope
 
@@ -247,6 +252,17 @@ class _ProgressReader:
                     total=self.progress.selected,
                     unit="tests",
                 )
+            self._show_failures()
+
+    def _show_failures(self) -> None:
+        """The test waits meanwhile; it goes on whatever comes of it."""
+        while self.progress.failing:
+            test = self.progress.failing.pop()
+            try:
+                if self._on_failure is not None:
+                    self._on_failure(test)
+            finally:
+                self._go_on.touch()
 
 
 def _confirmed(report: JunitReport, progress: SuiteProgress) -> tuple[TestResult, ...]:

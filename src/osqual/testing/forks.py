@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from osqual.events import EventKind
 from osqual.model import KeepPolicy, Suite, SuiteResult
 from osqual.platforms.base import ForkingPlatform
 from osqual.process import write_atomic
+from osqual.scope import RunScope
 from osqual.teardown import end_resources
 from osqual.testing.consoles import keep_consoles
 from osqual.testing.fetching import fetch_artefacts
@@ -61,22 +62,29 @@ def in_fork(
     """
     directory = _next_directory(context)
     scope = context.scope.inside(directory.name, directory)
-    there = replace(context, scope=scope, whole=context.run_directory, cluster=None, machines={})
-    kept = False
+    keeper = _Keeper(suite, scope, context)
+    there = replace(
+        context,
+        scope=scope,
+        whole=context.run_directory,
+        cluster=None,
+        machines={},
+        on_failure=keeper.at_once if keeper.wanted else None,
+    )
     try:
         context.scope.emit(EventKind.PROGRESS, f"the fork {directory.name} begins")
         cluster = platform(context).fork(context.scope.directory, scope)
         open_machines(there, cluster)
         result = test(there)
         remarks = _look_at(suite, result, there, context)
-        kept = _keep_failure(result, there)
+        keeper.afterwards(failed_in(result))
         return replace(result, remarks=(*result.remarks, *remarks))
     except Interrupted:
         raise
     except OsqualError as error:
         return SuiteResult(suite=suite.name, problem=f"a fork of the cluster failed: {error}")
     finally:
-        _end(there, kept=kept)
+        _end(there, kept=keeper.kept)
 
 
 def saved_failures(run_directory: Path) -> list[SavedFailure]:
@@ -121,11 +129,16 @@ def _number(directory: Path) -> int:
     return int(text) if text.isdecimal() else 0
 
 
+def failed_in(result: SuiteResult) -> list[str]:
+    """The tests that failed, by their ids."""
+    return [test.test_id for test in result.results if test.outcome in FAILURES]
+
+
 def _look_at(
     suite: Suite, result: SuiteResult, there: RunContext, context: RunContext
 ) -> tuple[str, ...]:
     """Consoles of failures, files that the suite wants, and what the nodes have to say."""
-    failed = [test.test_id for test in result.results if test.outcome in FAILURES]
+    failed = failed_in(result)
     with _lock:
         keep_consoles(suite.name, failed, there)
     findings = find_on_nodes(there)
@@ -135,18 +148,35 @@ def _look_at(
     return remarks
 
 
-def _keep_failure(result: SuiteResult, there: RunContext) -> bool:
-    failed = [test.test_id for test in result.results if test.outcome in FAILURES]
-    if not failed or there.options.keep is KeepPolicy.NEVER:
-        return False
-    platform(there).save(there.scope)
-    document = {"suite": result.suite, "tests": failed}
-    write_atomic(there.scope.directory / FAILURE_FILE, json.dumps(document) + "\n")
-    return True
+class _Keeper:
+    """Saves a fork in which a test fails, when the run is to keep clusters: the first time."""
+
+    def __init__(self, suite: Suite, scope: RunScope, context: RunContext) -> None:
+        self._suite, self._scope = suite, scope
+        self._platform = platform(context)
+        self.wanted = context.options.keep is not KeepPolicy.NEVER
+        self.kept = False
+
+    def at_once(self, test: str) -> None:
+        """The test goes on afterwards: it has fixtures that clean up."""
+        if self.wanted and not self.kept:
+            self._save([test])
+            self._platform.go_on(self._scope)
+
+    def afterwards(self, tests: Sequence[str]) -> None:
+        """For kinds of suites that cannot tell as it happens."""
+        if self.wanted and tests and not self.kept:
+            self._save(tests)
+
+    def _save(self, tests: Sequence[str]) -> None:
+        self._platform.save(self._scope)
+        document = {"suite": self._suite.name, "tests": list(tests)}
+        write_atomic(self._scope.directory / FAILURE_FILE, json.dumps(document) + "\n")
+        self.kept = True
 
 
 def _end(there: RunContext, *, kept: bool) -> None:
-    """End the fork; of a saved one only what runs. What cannot be ended is left to the run's end"""
+    """End the fork; of a saved one only what runs. What cannot be ended is left for later."""
     scope = there.scope.shielded(END_S, "ending a fork of the cluster")
     for machine in there.machines.values():
         machine.close()

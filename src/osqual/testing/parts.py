@@ -36,6 +36,7 @@ def request_for(
         directory=suite_directory(suite, name, context),
         part=name,
         shard=shard,
+        on_failure=context.on_failure,
     )
 
 
