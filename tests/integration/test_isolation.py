@@ -36,6 +36,14 @@ def test_notices_nothing(nodes, machine):
     import time
 
     assert abs(float(ours) - time.time()) < 60, "its clock was set when it went on"
+
+
+testinfra_hosts = ["master"]
+
+
+def test_as_testinfra_sees_it(host):
+    assert host.file("/etc/greeting").content_string == "hello from master-1\\n"
+    assert host.system_info.distribution == "debian"
 '''
 
 
@@ -60,6 +68,7 @@ def test_a_test_that_breaks_its_cluster_does_not_touch_its_neighbour(
     outcomes = {row["test_id"]: row["outcome"] for row in workshop.stored()["results"]}
     assert outcomes["test_apart.py::test_breaks_its_cluster"] == "fail"
     assert outcomes["test_apart.py::test_notices_nothing"] == "pass"
+    assert outcomes["test_apart.py::test_as_testinfra_sees_it[master-1]"] == "pass"
     assert forked["verdict"] == "rejected"
     directory = Path(forked["directory"])
     consoles = json.loads((directory / "suites/integration/consoles.json").read_text())

@@ -19,6 +19,7 @@ from osqual.errors import CommandFailed, InfrastructureError, TimeLimitExceeded
 from osqual.machine import Machine
 from osqual.model import Cluster, Node, Outcome, Role, Shard
 from osqual.mutes.pattern import matches_test
+from osqual.process import write_atomic
 from osqual.suites.junit import (
     MAX_DETAILS_CHARS,
     MAX_MESSAGE_CHARS,
@@ -27,9 +28,11 @@ from osqual.suites.junit import (
 )
 from osqual.suites.plugin_request import REQUEST_VARIABLE, PluginRequest
 from osqual.suites.progress import ProgressWriter
+from osqual.suites.ssh_config import ssh_config
 
 PLUGIN_NAME = "osqual-suite"
 LOST_PROPERTY = "osqual.lost"
+SSH_FAILED = 255
 GO_ON_S = 600.0
 POLL_S = 0.05
 
@@ -146,6 +149,8 @@ def is_infrastructure(error: BaseException | None) -> bool:
 
     A command that failed or that took too long is what a product's failure looks like.
     """
+    if isinstance(error, RuntimeError) and error.args:  # testinfra's, for ssh's own exit status
+        return getattr(error.args[0], "rc", None) == SSH_FAILED
     return isinstance(error, InfrastructureError) and not isinstance(
         error, CommandFailed | TimeLimitExceeded
     )
@@ -190,6 +195,39 @@ def _texts(report: pytest.TestReport | None) -> tuple[str, str]:
 
 
 # Fixtures
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that asks for `host` is run on every node, or on those of `testinfra_hosts`."""
+    if "host" not in metafunc.fixturenames:
+        return
+    plugin = metafunc.config.pluginmanager.get_plugin(PLUGIN_NAME)
+    assert isinstance(plugin, SuitePlugin)  # noqa: S101 - registered by pytest_configure
+    nodes = read_cluster(plugin.request.cluster).nodes
+    wanted = getattr(metafunc.module, "testinfra_hosts", None)
+    chosen = [
+        node.name for node in nodes if wanted is None or {node.name, node.role.value} & {*wanted}
+    ]
+    metafunc.parametrize("host", chosen, indirect=True)
+
+
+@pytest.fixture
+def host(
+    request: pytest.FixtureRequest,
+    suite_request: PluginRequest,
+    cluster: Cluster,
+    machine: Machines,
+) -> Any:
+    """A node as testinfra's `host`, over the run's own connection, its host key checked."""
+    try:
+        from testinfra import get_host
+    except ImportError:
+        pytest.fail("the fixture `host` needs osqual's extra `testinfra`", pytrace=False)
+    config = suite_request.cluster.with_name("ssh_config")
+    write_atomic(config, ssh_config(cluster, suite_request.control_dir))
+    machine(request.param).connect()
+    # Without a persistence of its own it takes the connection that the file names.
+    return get_host(f"ssh://{request.param}", ssh_config=str(config), controlpersist=0)
 
 
 @pytest.fixture(scope="session")
