@@ -54,10 +54,13 @@ def isolation(
     from osqual.catalogue.catalogue import open_catalogue
     from osqual.cli.running import Showing, session, show_one
     from osqual.comparing import compare_rounds
+    from osqual.errors import UsageError
     from osqual.settings import load_settings
 
     catalogue = open_catalogue(start)
-    (configuration,) = catalogue.select((leaf,))[:1]
+    configuration, *others = catalogue.select((leaf,))
+    if others:
+        raise UsageError(f"{leaf} is more than one configuration.", resolution="name one of them")
     settings = load_settings(catalogue.root, os.environ)
     with session(settings) as (engine, progress):
         found = compare_rounds(

@@ -26,7 +26,6 @@ from osqual.scope import RunScope
 from osqual.sockets import socket_directory
 
 SAVED = "saved.json"
-RESTORE_TIMEOUT_S = 180.0
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -149,7 +148,7 @@ def _go_on(cluster: Cluster, vms: Sequence[Vm], scope: RunScope) -> None:
     checks = {vm.name: vm.check for vm in vms}
 
     def wake(machine: Machine) -> None:
-        machine.wait_ready(RESTORE_TIMEOUT_S, checks[machine.node.name])
+        machine.wait_ready(scope.settings.qemu.boot_timeout_s, checks[machine.node.name])
         revive(machine)
 
     at_once(wake, _machines(cluster, scope))
