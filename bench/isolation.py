@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import cluster
@@ -63,40 +64,73 @@ def end(part: RunScope) -> float:
     return seconds(lambda: QemuPlatform().destroy(part))
 
 
-def measure_forks(image: Path, work: Path, cache: Path, repeat: int) -> bool:
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """Seconds, and what was saved in bytes."""
+
+    boot_s: float
+    save_s: float
+    fork_s: float
+    two_forks_s: float
+    end_s: float
+    ram: int
+    disk: int
+
+
+def one_round(image: Path, scope: RunScope) -> Round:
     """Two nodes: booted, saved, forked one at a time and two at a time."""
-    boots, singles, pairs, ends = [], [], [], []
     platform = QemuPlatform()
-    for number in range(repeat):
-        scope = cluster.make_scope(work, cache)
-        try:
-            two = Topology(masters=1, private_agents=1, public_agents=0)
-            boots.append(seconds(lambda scope=scope, two=two: boot(image, two, scope)))
-            save_s = seconds(lambda scope=scope: platform.hold(scope))
-            ram, disk = saved_bytes(scope)
-            began = time.monotonic()
-            part = fork("one", scope)
-            singles.append(time.monotonic() - began)
-            ends.append(end(part))
-            with ThreadPoolExecutor(2) as pool:
-                began = time.monotonic()
-                parts = list(pool.map(lambda name, scope=scope: fork(name, scope), "ab"))
-                pairs.append(time.monotonic() - began)
-            ends.extend(map(end, parts))
-        finally:
-            platform.destroy(scope)
-        print(f"round {number}: {boots[-1]:.1f} {singles[-1]:.1f} {pairs[-1]:.1f}", file=sys.stderr)
-    booted, single, pair = map(statistics.median, (boots, singles, pairs))
+    try:
+        two = Topology(masters=1, private_agents=1, public_agents=0)
+        boot_s = seconds(lambda: boot(image, two, scope))
+        save_s = seconds(lambda: platform.hold(scope))
+        ram, disk = saved_bytes(scope)
+        began = time.monotonic()
+        alone = fork("alone", scope)
+        fork_s = time.monotonic() - began
+        end_s = end(alone)
+        began = time.monotonic()
+        with ThreadPoolExecutor(2) as pool:
+            parts = list(pool.map(lambda name: fork(name, scope), ("left", "right")))
+        two_forks_s = time.monotonic() - began
+        for part in parts:
+            end(part)
+    finally:
+        platform.destroy(scope)
+    return Round(
+        boot_s=boot_s,
+        save_s=save_s,
+        fork_s=fork_s,
+        two_forks_s=two_forks_s,
+        end_s=end_s,
+        ram=ram,
+        disk=disk,
+    )
+
+
+def measure_forks(image: Path, work: Path, cache: Path, repeat: int) -> bool:
+    """New clusters, and forks of them."""
+    rounds = []
+    for _ in range(repeat):
+        rounds.append(one_round(image, cluster.make_scope(work, cache)))
+        print(rounds[-1], file=sys.stderr)
+
+    def median(name: str) -> float:
+        values: list[float] = [getattr(each, name) for each in rounds]
+        return statistics.median(values)
+
+    booted, single, pair = median("boot_s"), median("fork_s"), median("two_forks_s")
+    ram, disk = rounds[-1].ram >> 20, rounds[-1].disk >> 20
     reached = booted >= FORK_GOAL * single
     print(
         "| two nodes | seconds | beside a new cluster | goal |",
         "|---|---|---|---|",
         f"| a new cluster, ready; nothing installed | {booted:.1f} | 1 | |",
-        f"| saved, once: {ram >> 20} MB of memory, {disk >> 20} MB of disk | {save_s:.1f} | | |",
+        f"| saved, once: {ram} MB of memory, {disk} MB of disk | {median('save_s'):.1f} | | |",
         f"| a fork, ready | {single:.1f} | 1/{booted / single:.1f} | "
         f"1/{FORK_GOAL:.0f}: {mark(reached)} |",
         f"| two forks side by side, ready | {pair:.1f} | 1/{booted / pair:.1f} | |",
-        f"| a fork ended | {statistics.median(ends):.1f} | | |\n",
+        f"| a fork ended | {median('end_s'):.1f} | | |\n",
         sep="\n",
     )
     return reached
