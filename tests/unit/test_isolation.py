@@ -75,6 +75,18 @@ def test_a_fork_ends_with_its_test(world: World, platform: ForkingFakePlatform) 
     assert seen == [{"fork-1"}, {"fork-2"}, {"fork-3"}]
 
 
+def test_forks_are_of_the_cluster_as_it_was_installed(
+    world: World, platform: ForkingFakePlatform, suites: ListingFakeSuites
+) -> None:
+    """Also when another suite has shared it before."""
+    world.config("run_framework_tests: true\n")
+    text = PRODUCT.replace("path: load.sh}", "path: load.sh, isolation: fork}")
+    (world.root / "catalogue/products/thing/product.yaml").write_text(text)
+    world.run()
+    assert platform.story[:2] == ["hold", "go on run"]
+    assert suites.ran[0].suite.name == "integration"
+
+
 def test_the_tests_of_a_module_can_share_a_fork(world: World, suites: ListingFakeSuites) -> None:
     define(world, "isolation: fork, isolation_by: module")
     world.run()

@@ -53,6 +53,12 @@ def held(context: RunContext) -> Iterator[None]:
             scope.warn(f"the cluster does not go on after it was forked: {error.brief}")
 
 
+def save_early(context: RunContext) -> None:
+    """Have the cluster saved before a suite that shares it has left anything on it."""
+    with held(context):
+        pass
+
+
 def in_fork(
     suite: Suite, test: Callable[[RunContext], SuiteResult], context: RunContext
 ) -> SuiteResult:

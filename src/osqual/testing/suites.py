@@ -15,6 +15,7 @@ from osqual.mutes.applying import MutesOfRun, for_image
 from osqual.testing.apart import cannot_fork, isolation_of, run_part, run_whole
 from osqual.testing.consoles import watch_consoles
 from osqual.testing.fetching import fetch_artefacts
+from osqual.testing.forks import save_early
 from osqual.testing.nodes import check_nodes
 from osqual.testing.repeating import repeat_failures
 from osqual.testing.requirements import unmet, unmet_by_machines
@@ -33,6 +34,8 @@ def run_suites(context: RunContext) -> Note:
     suites = need(context.product).suites
     forked = {suite.name for suite in suites if isolation_of(suite, context) is Isolation.FORK}
     watch_consoles(context, apart=forked)
+    if forked and suites[0].name not in forked:
+        save_early(context)
     known = {suite.suite for suite in context.suites}
     for suite in need(context.product).suites:
         if suite.name not in known:
