@@ -10,7 +10,7 @@ import pytest
 
 from osqual.failpoints import number_boundaries
 from tests.durable import PRODUCT, DurableWorld, in_child
-from tests.integration.faults.test_boundaries import check_verdict, each
+from tests.integration.faults.test_boundaries import check_verdict, each, the_run
 
 pytestmark = pytest.mark.timeout(3600)
 
@@ -57,7 +57,12 @@ def test_killed_anywhere_a_run_with_forks_is_resumed_to_its_verdict(
     boundaries: list[str], forking: DurableWorld
 ) -> None:
     def resumed(world: DurableWorld) -> str:
+        _, before = the_run(world)
         assert in_child(world.resume) == 0
+        _, after = the_run(world)
+        for old, new in zip(before, after, strict=True):
+            if old["status"] == "done":
+                assert new["begun"] == old["begun"], f"{old['name']} ran again"
         assert {*world.executions()} == {"integration", "framework"}
         return check_verdict(world, "qualified")
 
