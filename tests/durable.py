@@ -9,7 +9,7 @@ import shutil
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from osqual.builders.base import BuildRequest
 from osqual.cancellation import Cancellation
 from osqual.catalogue.catalogue import open_catalogue
 from osqual.cli.running import Showing, conduct
-from osqual.cluster_file import write_cluster
+from osqual.cluster_file import read_cluster, write_cluster
 from osqual.context import RunOptions
 from osqual.errors import OsqualError
 from osqual.failpoints import FAULT, TRACE
@@ -162,6 +162,37 @@ class DurablePlatform:
 
     def accelerator(self, scope: RunScope) -> str:
         return "tcg"
+
+    def hold(self, scope: RunScope) -> None:
+        if not (scope.directory / "cluster" / "saved").exists():
+            self.save(scope)
+
+    def go_on(self, scope: RunScope) -> None:
+        pass
+
+    def save(self, scope: RunScope) -> None:
+        path = scope.directory / "cluster" / "memory.qcow2"
+        memory = scope.own("file", "memory", path=str(path))
+        write_atomic(path, "data")
+        memory.created(str(path))
+        write_atomic(scope.directory / "cluster" / "saved", "")
+
+    def fork(self, source: Path, scope: RunScope) -> Cluster:
+        """The nodes once more: processes and disks of their own."""
+        assert (source / "cluster" / "saved").exists()
+        original = read_cluster(source / "cluster.json")
+        socket_directory(scope)
+        nodes = []
+        for node in original.nodes:
+            place = scope.directory / "cluster" / node.name
+            disk = scope.own("disk", node.name, path=str(place / "disk.qcow2"))
+            place.mkdir(parents=True)
+            write_atomic(place / "disk.qcow2", "data")
+            disk.created(str(place / "disk.qcow2"))
+            vm = scope.own("vm", node.name, directory=str(place / "vm"))
+            vm.created(str(Job.start(place / "vm" / "job", ["sleep", "900"]).pid))
+            nodes.append(replace(node, console=place / "console.log"))
+        return Cluster(nodes=tuple(nodes), identity=original.identity)
 
     def destroy(self, scope: RunScope) -> None:
         end_resources(scope, LOCAL_KINDS)

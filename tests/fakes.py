@@ -16,6 +16,7 @@ from osqual.model import (
     Image,
     Node,
     Outcome,
+    Role,
     SshIdentity,
     SuiteResult,
     TestResult,
@@ -28,7 +29,7 @@ from osqual.programs import FoundProgram, Program
 from osqual.room import Room
 from osqual.scope import RunScope
 from osqual.settings import Settings
-from osqual.suites.base import SuiteRequest
+from osqual.suites.base import Listing, SuiteRequest
 from osqual.teardown import LOCAL_KINDS, ResourceKind, Row, end_resources
 from osqual.template import PackerTemplate
 
@@ -193,7 +194,8 @@ class FakeSuites:
         name, selection = request.suite.name, request.selection
         muted = [t for t in self.tests if any(matches_test(p, t) for p in selection.leave_out)]
         run = selection.only or [test for test in self.tests if test not in muted]
-        attempt = int(request.part.removeprefix("rerun-") if "rerun" in request.part else 0) + 1
+        again, _, number = request.part.partition("-")
+        attempt = int(number.partition("-")[0] if again == "rerun" else 0) + 1
         results = [
             TestResult(
                 suite=name,
@@ -233,6 +235,10 @@ class FakeMachine:
             raise InfrastructureError(f"no {remote}")
         local.write_text(remote)
 
+    def reboot(self, timeout_s: float) -> None:
+        with (self.control_dir / f"{self.node.name}.boots").open("a") as boots:
+            boots.write("again\n")
+
     def close(self) -> None:
         pass
 
@@ -249,3 +255,67 @@ def fake_parts(builder: FakeBuilder, platform: FakePlatform, suites: FakeSuites)
         inspect_programs=lambda: [PROGRAM],
         kinds={**LOCAL_KINDS, "vm": platform.machines},
     )
+
+
+@dataclass
+class ForkingFakePlatform(FakePlatform):
+    """A platform that copies its clusters, and tells in which order things happened to them."""
+
+    story: list[str] = field(default_factory=list)
+    fork_failure: Exception | None = None
+
+    def hold(self, scope: RunScope) -> None:
+        self.story.append("hold")
+
+    def go_on(self, scope: RunScope) -> None:
+        self.story.append(f"go on {scope.directory.name}".replace(scope.run_id, "run"))
+
+    def fork(self, source: Path, scope: RunScope) -> Cluster:
+        name = scope.directory.name
+        row = scope.journal.intend("vm", name, {})
+        self.running.add(name)
+        scope.journal.created(row, name, {})
+        self.story.append(f"begin {name}")
+        if self.fork_failure is not None:
+            raise self.fork_failure
+        node = Node(
+            name="master-1",
+            role=Role.MASTER,
+            ssh_host="127.0.0.1",
+            ssh_port=20000,
+            ssh_user=name,
+            private_address="10.0.0.1",
+            public_address="127.0.0.1",
+        )
+        key = source / "key"
+        identity = SshIdentity(private_key=key, public_key=key, known_hosts=key)
+        return Cluster(nodes=(node,), identity=identity)
+
+    def save(self, scope: RunScope) -> None:
+        row = scope.journal.intend("file", "memory", {"path": str(scope.directory / "ram")})
+        (scope.directory / "ram").touch()
+        scope.journal.created(row, "ram", {})
+        self.story.append(f"save {scope.directory.name}")
+
+
+@dataclass
+class ListingFakeSuites(FakeSuites):
+    """Suites whose tests can be run one by one."""
+
+    unlistable: str = ""
+    clusters: dict[str, str] = field(default_factory=dict)
+    """Test -> the ssh user of the cluster that it ran on, which names the fork."""
+
+    def list_tests(self, request: SuiteRequest, scope: RunScope) -> Listing:
+        muted = [
+            t for t in self.tests if any(matches_test(p, t) for p in request.selection.leave_out)
+        ]
+        wanted = tuple(test for test in self.tests if test not in muted)
+        return Listing(tests=wanted, left_out=tuple(muted), problem=self.unlistable)
+
+    def run(self, request: SuiteRequest, scope: RunScope) -> SuiteResult:
+        for test in request.selection.only or self.tests:
+            self.clusters[test] = request.cluster.nodes[0].ssh_user
+            if request.on_failure is not None and self.tests[test][0] is Outcome.FAIL:
+                request.on_failure(test)
+        return super().run(request, scope)

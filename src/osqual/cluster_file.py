@@ -12,6 +12,8 @@ from osqual.process import write_atomic
 FILE_NAME = "cluster.json"
 CLUSTER_DIRECTORY = "cluster"
 """Where in the run directory a platform keeps what belongs to the cluster."""
+FORKS_DIRECTORY = "forks"
+"""Where in the run directory the copies of the cluster are, each in a directory of its own."""
 VERSION = 1
 
 

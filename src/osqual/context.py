@@ -1,7 +1,7 @@
 """What a run knows: the options it was started with and what its steps have found so far."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from osqual.model import (
     Cluster,
     Configuration,
     Image,
+    Isolation,
     Judgement,
     KeepPolicy,
     Outcome,
@@ -26,6 +27,7 @@ from osqual.model import (
 )
 from osqual.mutes.applying import MutesOfRun
 from osqual.mutes.mute import Mute
+from osqual.node_checks import Finding
 from osqual.parts import Parts
 from osqual.platforms.base import Platform
 from osqual.products import Product
@@ -50,6 +52,10 @@ class RunOptions:
     """Take over the verdict of an earlier run when nothing that it rests on has changed."""
     audit: float = 0.0
     """The share of such runs that are done all the same."""
+    isolation: Isolation | None = None
+    """How tests are kept from each other, whatever their suites say."""
+    shuffle: int | None = None
+    """What decides the order of isolated tests; None leaves it to the suite."""
     max_cost_usd: float | None = None
     """What one run may cost by estimate; None does not look."""
 
@@ -70,6 +76,8 @@ class RunOptions:
             "only": [list(test) for test in self.only],
             "reuse": self.reuse,
             "audit": self.audit,
+            "isolation": self.isolation,
+            "shuffle": self.shuffle,
             "max_cost_usd": self.max_cost_usd,
         }
 
@@ -86,6 +94,8 @@ class RunOptions:
             only=tuple((suite, test) for suite, test in document.get("only", ())),
             reuse=document.get("reuse", False),
             audit=document.get("audit", 0.0),
+            isolation=Isolation(document["isolation"]) if document.get("isolation") else None,
+            shuffle=document.get("shuffle"),
             max_cost_usd=document.get("max_cost_usd"),
         )
 
@@ -148,6 +158,10 @@ class RunContext:
     """The whole run's: `scope` has the step's, which ends with the step's time limit."""
     environ: Mapping[str, str]
     started_at: float = field(default_factory=time.time)
+    whole: Path | None = None
+    """The run's directory where the scope is only a part of it: a fork."""
+    on_failure: Callable[[str], None] | None = None
+    """Told of a test that has failed before it cleans up, where a suite's kind can tell."""
     inputs: ConfigurationInputs | None = None
     inputs_mutes: tuple[Mute, ...] | None = None
     """What is muted for the configuration, whatever its image."""
@@ -160,6 +174,10 @@ class RunContext:
     cluster: Cluster | None = None
     machines: dict[str, Machine] = field(default_factory=dict)
     node_facts: list[dict[str, Any]] = field(default_factory=list)
+    used: bool = False
+    """Tests have run on the cluster since it was made."""
+    findings: list[Finding] = field(default_factory=list)
+    """What was found on nodes of forks, which are gone when the run's own nodes are looked at."""
     suites: list[SuiteResult] = field(default_factory=list)
     failures: Failures = field(default_factory=Failures)
     unfinished: list[str] = field(default_factory=list)
@@ -173,6 +191,11 @@ class RunContext:
     """The images were let go: their publish gate has passed."""
     kept: bool = False
     interrupted: bool = False
+
+    @property
+    def run_directory(self) -> Path:
+        """The run's own, also while the scope is a part of it."""
+        return self.scope.directory if self.whole is None else self.whole
 
     @property
     def takes_over(self) -> Reuse | None:

@@ -58,6 +58,15 @@ class KeepPolicy(StrEnum):
     ALWAYS = "always"
 
 
+class Isolation(StrEnum):
+    """What keeps the tests of a suite from each other on the cluster."""
+
+    SHARED = "shared"
+    REBOOT = "reboot"
+    FORK = "fork"
+    COLD = "cold"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
     """One directory of the catalogue that matches the whole layout.
@@ -224,6 +233,9 @@ class Suite:
     """How often a test that failed is run again, on its own."""
     shards: int = 1
     """In how many parts its tests are run at the same time."""
+    isolation: Isolation = Isolation.SHARED
+    isolation_by: str = "test"
+    """What is isolated: each `test`, or each `module`."""
     requires: Requirements = Requirements()
     artefacts: tuple[Artefact, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from osqual import steps
 from osqual.catalogue.catalogue import Catalogue, open_catalogue
 from osqual.catalogue.globs import glob_matcher
 from osqual.catalogue.recipes import RecipeReader
+from osqual.cluster_life import provision_request
 from osqual.context import RunOptions, need
 from osqual.errors import InvalidInput, OsqualError
 from osqual.events import EventBus
@@ -19,6 +20,7 @@ from osqual.room import Room
 from osqual.settings import Limit
 from osqual.store.limits import Claim
 from osqual.store.store import Row
+from osqual.testing.apart import most_forks
 from osqual.workflow import Engine, RunResult, context_for, qualify, scope_for
 
 Start = Callable[[Engine, Sequence[Claim]], RunResult]
@@ -118,7 +120,9 @@ def needs_of(
     context = context_for(scope, engine.store, catalogue, configuration, options, engine)
     steps.read_inputs(context)
     builder, platform = need(context.builder), need(context.platform)
-    cluster = platform.room(steps.provision_request(context), settings, engine.cancellation)
+    cluster = platform.room(provision_request(context), settings, engine.cancellation)
+    for _ in range(most_forks(need(context.product).suites, context)):
+        cluster += platform.room(provision_request(context), settings, engine.cancellation)
     build = builder.room(steps.build_request(context), settings, engine.cancellation)
     amounts = {"runs": 1, "machines": need(context.inputs).topology.total}
     return Needs(

@@ -26,6 +26,8 @@ SPOILS = (
     "**/*.qcow2",
     "cluster/keys",
     "cluster/*/seed",
+    "cluster/*/ram-*",
+    "forks/*/cluster/*/ram-*",
     "build/seed",
     "build/output",
     "build/packer_cache",

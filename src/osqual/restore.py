@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from osqual import steps
-from osqual.cluster_file import parse_cluster
+from osqual.cluster_file import FORKS_DIRECTORY, parse_cluster
+from osqual.cluster_life import end_cluster, open_machines
 from osqual.context import RunContext, need
 from osqual.errors import ExitCode, InfrastructureError, Interrupted, InvalidInput, OsqualError
 from osqual.model import Judgement, Verdict
+from osqual.platforms.base import ForkingPlatform
 from osqual.publishing import digests
 from osqual.reusing import reuse_of, take_over
 from osqual.store.store import RUNNING, Row
@@ -150,10 +152,11 @@ def lost_cluster(context: RunContext, rows: Mapping[str, Row]) -> set[str]:
         return set()
     reason = why_lost(context, rows)
     if not reason:
+        context.used = True
         return set()
     context.scope.warn(f"the cluster is made again: {reason}")
     known = {suite.suite for suite in context.suites}
-    steps.end_cluster(context)
+    end_cluster(context)
     for suite in need(context.product).suites:
         if suite.name not in known:
             set_aside(context.scope.directory / "suites" / suite.name)
@@ -170,12 +173,15 @@ def why_lost(context: RunContext, rows: Mapping[str, Row]) -> str:
     gone = [
         row["name"]
         for row in context.scope.journal.unended()
-        if row["kind"] == "vm" and is_there(row, context.parts.kinds) is False
+        if row["kind"] == "vm"
+        and "part" not in row["details"]  # of a fork
+        and is_there(row, context.parts.kinds) is False
     ]
     if gone or context.cluster is None:
         return f"gone: {', '.join(gone) or 'all of it'}"
     try:
-        steps.open_machines(context, context.cluster)
+        open_machines(context, context.cluster)
+        wake(context)
         for machine in context.machines.values():
             machine.run(["true"], timeout_s=ANSWER_TIMEOUT_S)
     except Interrupted:
@@ -183,3 +189,10 @@ def why_lost(context: RunContext, rows: Mapping[str, Row]) -> str:
     except OsqualError as error:
         return error.brief
     return ""
+
+
+def wake(context: RunContext) -> None:
+    """Let a cluster go on that was held for forks when the run's process died."""
+    forked = (context.scope.directory / FORKS_DIRECTORY).exists()
+    if forked and isinstance(context.platform, ForkingPlatform):
+        context.platform.go_on(context.scope)

@@ -36,7 +36,8 @@ def find_reusable(context: RunContext) -> Reuse | None:
     Writes down what this run is about, so that a later one can find it.
     """
     run_id, options = context.scope.run_id, context.options
-    if options.narrowed:
+    # Tests isolated in another way than their suites say are another qualification.
+    if options.narrowed or options.isolation is not None:
         return None
     digest = digest_of(qualification_inputs(context))
     context.store.note_qualification(run_id, digest)

@@ -1,7 +1,7 @@
 """What every effect is given: the run it belongs to, where to write, how to speak and to stop."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -63,6 +63,10 @@ class RunScope:
         """The same scope, speaking and journalling for another step."""
         return replace(self, step=step, journal=self.journal.in_step(step))
 
+    def inside(self, name: str, directory: Path) -> "RunScope":
+        """A part of the run that is ended on its own: its directory, and only its own rows."""
+        return replace(self, directory=directory, journal=PartJournal(self.journal, name))
+
     def own(self, kind: str, name: str, **details: Any) -> "OwnedResource":
         """Journal a resource that is about to be created; whoever calls says when it has ended."""
         return OwnedResource(journal=self.journal, row=self.journal.intend(kind, name, details))
@@ -77,6 +81,34 @@ class RunScope:
         owned = self.own(kind, name, **details)
         yield owned
         owned.ended()
+
+
+class PartJournal:
+    """The journal of a part of a run: its rows name the part, and it sees no others."""
+
+    def __init__(self, journal: Journal, part: str) -> None:
+        self._journal = journal
+        self._part = part
+
+    def intend(self, kind: str, name: str, details: Mapping[str, Any]) -> int:
+        """See `Journal`."""
+        return self._journal.intend(kind, name, {**details, "part": self._part})
+
+    def created(self, row: int, external_id: str, details: Mapping[str, Any]) -> None:
+        """See `Journal`."""
+        self._journal.created(row, external_id, details)
+
+    def ended(self, row: int) -> None:
+        """See `Journal`."""
+        self._journal.ended(row)
+
+    def unended(self) -> Sequence[Mapping[str, Any]]:
+        """The rows of this part that have not ended."""
+        return [row for row in self._journal.unended() if row["details"].get("part") == self._part]
+
+    def in_step(self, step: str) -> "PartJournal":
+        """See `Journal`."""
+        return PartJournal(self._journal.in_step(step), self._part)
 
 
 @dataclass

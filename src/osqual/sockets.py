@@ -27,9 +27,11 @@ def socket_directory(scope: RunScope) -> Path:
         return found
     (scope.directory / LINK_NAME).unlink(missing_ok=True)  # it led nowhere: the host restarted
     path = _private_root() / _short_name(scope.directory)
-    row = scope.journal.intend("sockets", LINK_NAME, {"directory": str(path)})
+    link = scope.directory / LINK_NAME
+    details = {"directory": str(path), "link": str(link)}
+    row = scope.journal.intend("sockets", LINK_NAME, details)
     scope.directory.mkdir(parents=True, exist_ok=True)
-    (scope.directory / LINK_NAME).symlink_to(path)
+    link.symlink_to(path)
     path.mkdir(mode=0o700, exist_ok=True)
     scope.journal.created(row, str(path), {})
     return path

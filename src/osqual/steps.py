@@ -14,16 +14,13 @@ from osqual.builders.base import Builder, BuildRequest
 from osqual.builders.images import ImageStore
 from osqual.builders.refusals import DEFAULT_BUILDERS
 from osqual.catalogue.inputs import ConfigurationInputs, load_inputs
-from osqual.cluster_file import CLUSTER_DIRECTORY, cluster_document
-from osqual.cluster_wish import terraform_wish
+from osqual.cluster_file import cluster_document
+from osqual.cluster_life import install_everything, make_cluster, provision_request
 from osqual.context import Note, RunContext, need
 from osqual.diagnosis import check_directories
 from osqual.errors import CleanupIncomplete, InvalidInput
-from osqual.install import install_product, read_versions, run_setup_script
 from osqual.installer import check_installer
-from osqual.machine import Machine
 from osqual.model import (
-    Cluster,
     Image,
     Judgement,
     KeepPolicy,
@@ -33,17 +30,15 @@ from osqual.model import (
 )
 from osqual.mutes.files import MutesFiles
 from osqual.parts import Parts
-from osqual.platforms.base import Platform, ProvisionRequest
+from osqual.platforms.base import Platform
 from osqual.products import load_product, with_parameters
 from osqual.publish.destination import check_destination
 from osqual.publish.repository import Repository
 from osqual.publishing import check_signing, digests
-from osqual.retry import retry
 from osqual.reusing import audited_judgement, find_reusable, reused_judgement, take_over
 from osqual.scope import RunScope
-from osqual.sockets import socket_directory
 from osqual.spelling import did_you_mean
-from osqual.teardown import end_resources, set_aside
+from osqual.teardown import end_resources
 from osqual.template import user_variables
 from osqual.testing.inspection import inspect_image
 from osqual.testing.repeating import flakiness_of
@@ -183,71 +178,16 @@ def provision_cluster(context: RunContext) -> Note:
     if (reuse := context.takes_over) is not None:
         message = f"not needed: the verdict of the run {reuse} is reused"
         return Note(message=message, skipped=True, found=take_over(reuse, context))
-    platform, image = need(context.platform), need(context.image)
-    cluster = retry(
-        lambda: platform.provision(provision_request(context), image, context.scope),
-        "provisioning the cluster",
-        context.scope,
-        before_again=lambda: end_cluster(context),
-    )
-    open_machines(context, cluster)
-    context.node_facts = [
-        node_facts(context.machines[node.name], context.scope) for node in cluster.nodes
-    ]
+    cluster = make_cluster(context)
     found = {"cluster": cluster_document(cluster), "nodes": context.node_facts}
     return Note(message=f"{len(cluster.nodes)} nodes", found=found)
-
-
-def open_machines(context: RunContext, cluster: Cluster) -> None:
-    """Have a way to every node of the cluster; nothing is connected yet."""
-    context.cluster = cluster
-    for node in cluster.nodes:
-        context.machines[node.name] = context.parts.open_machine(
-            node,
-            cluster.identity,
-            socket_directory(context.scope),
-            context.cancellation,
-        )
-
-
-def end_cluster(context: RunContext) -> None:
-    """End the cluster so that another can be made; what it left as evidence is set aside."""
-    scope = context.scope.shielded(
-        context.scope.settings.time_limits.destroy, "ending the cluster to make another"
-    )
-    context.machines.clear()
-    context.cluster = None
-    need(context.platform).destroy(scope)
-    end_resources(scope, context.parts.kinds, steps=("provision", "install", "test"))
-    for name in (CLUSTER_DIRECTORY, "install"):
-        set_aside(scope.directory / name)
 
 
 def install_on_cluster(context: RunContext) -> Note:
     """Run the product's install scripts by role."""
     if context.takes_over is not None:
         return Note(message="not needed", skipped=True)
-    inputs, cluster = need(context.inputs), need(context.cluster)
-    if inputs.setup_script is not None:
-        run_setup_script(
-            inputs.setup_script,
-            context.configuration,
-            cluster,
-            context.machines,
-            context.scope,
-            inputs.profile,
-        )
-    install_product(
-        need(context.product),
-        context.configuration,
-        cluster,
-        context.machines,
-        context.scope,
-        inputs.profile,
-    )
-    for facts in context.node_facts:
-        machine = context.machines[facts["name"]]
-        facts["versions"] = read_versions(need(context.product), machine, context.scope)
+    install_everything(context)
     return Note(
         message=context.configuration.dimensions["product"],
         found={"nodes": context.node_facts},
@@ -385,18 +325,6 @@ def build_request(context: RunContext) -> BuildRequest:
     )
 
 
-def provision_request(context: RunContext) -> ProvisionRequest:
-    """The platform's view of this run."""
-    inputs = need(context.inputs)
-    return ProvisionRequest(
-        configuration=context.configuration,
-        topology=inputs.topology,
-        ssh_user=str(inputs.template.builder.get("ssh_username", "root")),
-        variables=inputs.profile,
-        terraform=terraform_wish(context),
-    )
-
-
 def published_image(inputs: ConfigurationInputs, context: RunContext) -> Image:
     """The image that was published for this configuration, where `never` says not to build one."""
     name = context.scope.settings.files.images
@@ -412,12 +340,3 @@ def published_image(inputs: ConfigurationInputs, context: RunContext) -> Image:
         store = ImageStore(context.scope.settings.directories.data)
         return replace(store.locate(inputs.images["local"]), ids=inputs.images)
     return Image(ids=inputs.images, reused=True)
-
-
-def node_facts(machine: Machine, scope: RunScope) -> dict[str, str]:
-    """Kernel and OS of a node, as it says itself."""
-    script = """. /etc/os-release; uname -r; echo "$PRETTY_NAME" """
-    done = machine.run(["sh", "-c", script], timeout_s=120, cancellation=scope.cancellation)
-    kernel, _, os_name = done.stdout.strip().partition("\n")
-    node = machine.node
-    return {"name": node.name, "role": node.role.value, "kernel": kernel, "os": os_name}

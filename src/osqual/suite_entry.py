@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from osqual.model import Artefact, Requirements, Role, Suite
+from osqual.model import Artefact, Isolation, Requirements, Role, Suite
 from osqual.node_set import NodeSet
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
@@ -57,6 +57,8 @@ class SuiteEntry(_Section):
     timeout: float = Field(default=3600, gt=0)
     reruns: int = Field(default=0, ge=0, le=20)
     shards: int = Field(default=1, ge=1, le=64)
+    isolation: Isolation = Isolation.SHARED
+    isolation_by: Literal["test", "module"] = "test"
     requires: Requires = Requires()
     artefacts: tuple[Fetch, ...] = ()
     parameters: Mapping[_Parameter, Any] = Field(default_factory=dict)
@@ -84,6 +86,8 @@ class SuiteEntry(_Section):
             timeout_s=self.timeout,
             reruns=self.reruns,
             shards=self.shards,
+            isolation=self.isolation,
+            isolation_by=self.isolation_by,
             requires=Requirements(
                 platforms=requires.platform,
                 nodes={role: count for role, count in counts.items() if count},

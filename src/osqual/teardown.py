@@ -154,7 +154,7 @@ def _end_sockets(row: Row, scope: RunScope) -> None:
     directory = place_of(row)
     close_connections(directory)
     remove_path(directory)
-    (scope.directory / LINK_NAME).unlink(missing_ok=True)
+    Path(row["details"].get("link", scope.directory / LINK_NAME)).unlink(missing_ok=True)
 
 
 def _path_exists(row: Row) -> bool:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,28 @@ class Bench:
         only: tuple[str, ...] = (),
         shard: Shard | None = None,
     ) -> SuiteResult:
+        request = self.request(
+            *arguments,
+            keywords=keywords,
+            path=path,
+            own=own,
+            leave_out=leave_out,
+            only=only,
+            shard=shard,
+        )
+        scope = self.around.scope.limited(limit_s, "the suite")
+        return PytestSuite(probe=self.probe).run(request, scope)
+
+    def request(
+        self,
+        *arguments: str,
+        keywords: tuple[str, ...] = (),
+        path: Path | None = None,
+        own: tuple[str, ...] = (),
+        leave_out: tuple[str, ...] = (),
+        only: tuple[str, ...] = (),
+        shard: Shard | None = None,
+    ) -> SuiteRequest:
         suite = Suite(
             name="integration",
             stage="integration",
@@ -83,7 +106,7 @@ class Bench:
             environment={"FLAVOUR": "sweet"},
             parameters={"size": 3},
         )
-        request = SuiteRequest(
+        return SuiteRequest(
             suite=suite,
             configuration=Configuration(
                 root=self.home, path="debian/12", dimensions={"os": "debian"}
@@ -95,8 +118,6 @@ class Bench:
             directory=self.around.directory / "suites" / "integration",
             shard=shard,
         )
-        scope = self.around.scope.limited(limit_s, "the suite")
-        return PytestSuite(probe=self.probe).run(request, scope)
 
 
 @pytest.fixture
@@ -371,3 +392,52 @@ def test_no_process_outlives_the_suite(bench: Bench) -> None:
 )
 def test_join_keywords(arguments: tuple[str, ...], keywords: str, rest: list[str]) -> None:
     assert join_keywords(arguments) == (keywords, rest)
+
+
+def test_tests_are_listed_without_running_any(bench: Bench) -> None:
+    bench.write(
+        "def test_a():\n    assert False\n\ndef test_vip(): pass\n\ndef test_vip_ipv6(): pass\n"
+    )
+    request = bench.request(leave_out=("test_vip",))
+    listing = PytestSuite(bench.probe).list_tests(request, bench.around.scope)
+    assert listing.tests == ("test_it.py::test_a", "test_it.py::test_vip_ipv6")
+    assert listing.left_out == ("test_it.py::test_vip",)
+    assert listing.problem == ""
+
+
+def test_what_cannot_be_loaded_cannot_be_listed(bench: Bench) -> None:
+    bench.write("import nowhere_to_be_found\n")
+    listing = PytestSuite(bench.probe).list_tests(bench.request(), bench.around.scope)
+    assert "nowhere_to_be_found" in listing.problem
+
+
+@pytest.mark.parametrize(
+    ("hosts", "nodes"),
+    [
+        ("", ["master-1", "private-agent-1", "public-agent-1"]),
+        ("testinfra_hosts = ['master', 'public-agent-1']", ["master-1", "public-agent-1"]),
+    ],
+)
+def test_a_test_with_host_is_run_on_every_node_it_wants(
+    bench: Bench, hosts: str, nodes: list[str]
+) -> None:
+    bench.write(f"{hosts}\ndef test_a(host): pass\n")
+    listing = PytestSuite(bench.probe).list_tests(bench.request(), bench.around.scope)
+    assert listing.tests == tuple(f"test_it.py::test_a[{node}]" for node in nodes)
+
+
+def test_a_failed_test_waits_until_it_was_looked_at(bench: Bench) -> None:
+    mark = bench.home / "cleaned"
+    bench.write(
+        "import pathlib, pytest\n"
+        "@pytest.fixture\n"
+        f"def mess():\n    yield\n    pathlib.Path({str(mark)!r}).touch()\n"
+        "def test_bad(mess):\n    assert False\n"
+        "def test_good(): pass\n"
+    )
+    seen: list[tuple[str, bool]] = []
+    request = replace(bench.request(), on_failure=lambda test: seen.append((test, mark.exists())))
+    result = PytestSuite(bench.probe).run(request, bench.around.scope)
+    assert seen == [("test_it.py::test_bad", False)], "its fixture had not cleaned up yet"
+    assert mark.exists()
+    assert [test.outcome for test in result.results] == [Outcome.FAIL, Outcome.PASS]

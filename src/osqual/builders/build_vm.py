@@ -1,8 +1,5 @@
 """The machine of a build: booted from a disk or restored from a layer, paused for checkpoints."""
 
-import secrets
-import tempfile
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,6 +15,7 @@ from osqual.process import run
 from osqual.qemu.acceleration import Acceleration
 from osqual.qemu.failure import PortTaken
 from osqual.qemu.ports import reserved_ports
+from osqual.qemu.revival import GENERATION, revive
 from osqual.qemu.seed import Seed
 from osqual.qemu.vm import Disk, UserNic, Vm, VmSpec, vm_argv
 from osqual.scope import RunScope
@@ -26,19 +24,6 @@ from osqual.sockets import socket_directory
 MAC = "52:54:00:6f:71:01"
 RESTORE_TIMEOUT_S = 120.0
 PORT_ATTEMPTS = 5
-
-# The device tells the guest that it was restored, so that Linux 5.18 and later makes its random
-# pool unlike that of every other machine from the same memory. Older ones get seed and ioctl.
-_GENERATION = ("-device", "vmgenid,guid=auto")
-
-# Standard input is random; RNDRESEEDCRNG (random(4)) makes it count at once.
-_REVIVE = """
-date -u -s "@$1" >/dev/null
-cat >/dev/urandom
-if command -v perl >/dev/null; then
-    perl -e 'open(my $pool, ">", "/dev/urandom") and ioctl($pool, 0x5207, 0)' || :
-fi
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +41,7 @@ class MachineShape:
         machine = self.options.machine_type
         return (
             *(("-machine", machine) if machine != "pc" else ()),
-            *_GENERATION,
+            *GENERATION,
             *self.options.extra_arguments,
         )
 
@@ -163,7 +148,7 @@ def restore(
         build.vm.load_ram(ram)
         build.vm.resume()
         build.machine.wait_ready(RESTORE_TIMEOUT_S, build.vm.check)
-        _revive(build)
+        revive(build.machine)
     except BaseException:
         end(build)
         raise
@@ -175,17 +160,6 @@ def end(build: BuildVm) -> None:
     with suppress(OsqualError):
         build.machine.close()
     build.vm.kill()
-
-
-def _revive(build: BuildVm) -> None:
-    with tempfile.NamedTemporaryFile() as random:
-        random.write(secrets.token_bytes(512))
-        random.flush()
-        build.machine.run(
-            ["sh", "-c", _REVIVE, "revive", f"{time.time():.3f}"],
-            sudo=build.sudo,
-            stdin=Path(random.name),
-        )
 
 
 def _start(

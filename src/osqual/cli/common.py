@@ -84,6 +84,13 @@ keep_option = click.option(
     help="Leave the cluster (or the machine of a failed build) running for `osqual ssh`.",
 )
 
+isolation_option = click.option(
+    "--isolation",
+    type=click.Choice(["shared", "reboot", "fork", "cold"]),
+    help="How tests are kept from each other, whatever their suites say: not at all; nodes "
+    "restarted; a fork of the cluster for each; booted and installed anew for each.",
+)
+
 verbose_option = click.option(
     "-v", "--verbose", is_flag=True, help="Show what scripts and tools print."
 )

@@ -24,6 +24,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "logs": ("Qualify", "logs:logs", "Show what a run did, its output and its consoles."),
     "publish": ("Qualify", "publish:publish", "Publish what a run found, again or later."),
     "ssh": ("Qualify", "ssh:ssh", "Open a shell on a node of a run that was kept."),
+    "console": ("Qualify", "console:console", "What a node wrote on its serial console."),
+    "debug": ("Qualify", "debug:debug", "Enter a cluster as it was when a test failed."),
     "resume": ("Qualify", "resume:resume", "Go on with runs whose process has died."),
     "cancel": ("Qualify", "cancel:cancel", "Stop a run from another terminal."),
     "resources": ("Qualify", "resources:resources", "What runs have made and not ended yet."),
@@ -62,6 +64,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "cache": ("Tools", "cache:cache", "Show and prune base images and layers."),
     "completion": ("Tools", "manual:completion", "What makes a shell complete commands."),
     "manual": ("Tools", "manual:manual", "The manual page."),
+    "selfcheck": ("Tools", "selfcheck:selfcheck", "Check what osqual itself relies on."),
     "doctor": ("Tools", "doctor:doctor", "Check this machine: programs, acceleration, space."),
 }
 SECTIONS = ("Qualify", "Workers", "Ask", "Change", "Images", "Tools")

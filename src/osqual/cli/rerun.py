@@ -7,6 +7,7 @@ import click
 
 from osqual.cli.common import (
     current_settings,
+    isolation_option,
     json_option,
     keep_option,
     quiet_option,
@@ -30,10 +31,20 @@ Exit codes are those of `osqual run`.
     help="Only the tests that failed then; such a run is no qualification.",
 )
 @keep_option
+@isolation_option
 @verbose_option
 @quiet_option
 @json_option
-def rerun(name: str, *, failed: bool, keep: str, verbose: bool, quiet: bool, as_json: bool) -> int:
+def rerun(
+    name: str,
+    *,
+    failed: bool,
+    keep: str,
+    isolation: str | None,
+    verbose: bool,
+    quiet: bool,
+    as_json: bool,
+) -> int:
     """Run the tests of an earlier run again, on the image that it built.
 
     Everything but the image is as it is now: profile, product, tests, mutes. Nothing is published:
@@ -43,7 +54,7 @@ def rerun(name: str, *, failed: bool, keep: str, verbose: bool, quiet: bool, as_
     from osqual.cli.running import Showing, run_all
     from osqual.context import RunOptions
     from osqual.errors import UsageError
-    from osqual.model import KeepPolicy
+    from osqual.model import Isolation, KeepPolicy
     from osqual.settings import load_settings
     from osqual.store.store import open_store
 
@@ -59,6 +70,7 @@ def rerun(name: str, *, failed: bool, keep: str, verbose: bool, quiet: bool, as_
         image_of=run["id"],
         only=tuple((row["suite"], row["test_id"]) for row in bad) if failed else (),
         keep=KeepPolicy(keep),
+        isolation=Isolation(isolation) if isolation else None,
         publish="none",
     )
     settings = load_settings(catalogue.root, os.environ)

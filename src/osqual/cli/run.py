@@ -7,6 +7,7 @@ import click
 
 from osqual.cli.common import (
     catalogue_option,
+    isolation_option,
     jobs_option,
     json_option,
     keep_option,
@@ -50,6 +51,7 @@ def parse_share(_context: click.Context, _option: click.Parameter, value: str) -
     "Run only tests whose name contains TEST; repeatable. Such a run is never published."
 )
 @keep_option
+@isolation_option
 @click.option(
     "--builder",
     type=click.Choice(["layered", "packer"]),
@@ -94,6 +96,7 @@ def run(
     dry_run: bool,
     keywords: tuple[str, ...],
     keep: str,
+    isolation: str | None,
     builder: str | None,
     publish: str,
     reuse: bool | None,
@@ -118,7 +121,7 @@ def run(
     from osqual.catalogue.catalogue import open_catalogue
     from osqual.cli.running import Showing, preview_all, run_all
     from osqual.context import RunOptions
-    from osqual.model import KeepPolicy
+    from osqual.model import Isolation, KeepPolicy
     from osqual.settings import load_settings
 
     catalogue = open_catalogue(start)
@@ -127,6 +130,7 @@ def run(
     options = RunOptions(
         keywords=keywords,
         keep=KeepPolicy(keep),
+        isolation=Isolation(isolation) if isolation else None,
         builder=builder,
         publish=publish,
         cold=cold,

@@ -20,6 +20,7 @@ from osqual.parts import BUILT_IN, Parts
 from osqual.preview import preview
 from osqual.prospects import Prospect, prospects_of, resumable
 from osqual.reap import Remains, find_dead, reap
+from osqual.report.console import ConsoleRenderer
 from osqual.report.json_lines import JsonLines, Messages
 from osqual.report.lasting import LastingConsole
 from osqual.report.many import ManyRenderer
@@ -137,6 +138,11 @@ def conduct(
         if each.error is not None and (alone or not isinstance(each.error, OsqualError)):
             raise each.error  # a bug is shown as one, when all is over
     return int(max(each.exit_code for each in ended))
+
+
+def show_one(progress: Console, showing: Showing) -> ConsoleRenderer:
+    """What shows one run's progress while it is entered."""
+    return ConsoleRenderer(progress, verbose=showing.verbose, quiet=showing.quiet)
 
 
 def tell(ended: Sequence[Ended], showing: Showing, *, alone: bool) -> None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 from osqual.cancellation import Cancellation
 from osqual.model import Cluster, Configuration, Image, Topology
@@ -68,3 +69,24 @@ class Platform(Protocol):
         Safe to call again, from another process, and when nothing was made. Goes on past failures
         and raises CleanupIncomplete with what is left.
         """
+
+
+@runtime_checkable
+class ForkingPlatform(Platform, Protocol):
+    """A platform that can also copy a running cluster. A scope's directory has one cluster."""
+
+    def hold(self, scope: RunScope) -> None:
+        """Pause the run's cluster; the first time its memory and disks are saved as well."""
+
+    def go_on(self, scope: RunScope) -> None:
+        """Let the cluster go on, with the time of now."""
+
+    def fork(self, source: Path, scope: RunScope) -> Cluster:
+        """A copy that goes on from where the cluster in the directory `source` was last saved.
+
+        It and the original cannot reach each other. The caller ends what the scope's journal has,
+        also when this raises.
+        """
+
+    def save(self, scope: RunScope) -> None:
+        """Pause the cluster and save it as it is now, so that it can be forked."""

@@ -5,25 +5,32 @@ from pathlib import Path
 from osqual.cancellation import Cancellation
 from osqual.cluster_file import CLUSTER_DIRECTORY, read_cluster, write_cluster
 from osqual.cluster_file import FILE_NAME as CLUSTER_FILE
-from osqual.errors import InfrastructureError, InvalidInput
+from osqual.errors import InvalidInput
 from osqual.machine import known_hosts_line
 from osqual.model import Cluster, Image, Node, SshIdentity
 from osqual.platforms.base import ProvisionRequest
 from osqual.platforms.qemu_capacity import check_room, cpus_per_node
+from osqual.platforms.qemu_forks import (
+    fork_cluster,
+    is_saved,
+    pause_cluster,
+    resume_cluster,
+    save_cluster,
+)
 from osqual.platforms.qemu_layout import (
     PRIVATE_PREFIX,
     NodePlan,
     plan_nodes,
 )
+from osqual.platforms.qemu_node import NodeMachine, start_machine
 from osqual.platforms.qemu_ready import wait_cluster
 from osqual.process import find_program, write_atomic
 from osqual.qemu.acceleration import Acceleration, probe
 from osqual.qemu.disk import create_overlay
-from osqual.qemu.failure import PortTaken
 from osqual.qemu.footprint import machines_room
-from osqual.qemu.ports import Group, reserved_group, reserved_ports
+from osqual.qemu.ports import Group, reserved_group
 from osqual.qemu.seed import NodeIdentity, Seed, StaticNetwork, write_seed
-from osqual.qemu.vm import Disk, SocketNic, UserNic, Vm, VmSpec
+from osqual.qemu.vm import Vm
 from osqual.room import Room, available_cpus, measure_room
 from osqual.scope import RunScope
 from osqual.settings import Settings
@@ -31,7 +38,6 @@ from osqual.ssh_keys import make_key_pair
 from osqual.teardown import LOCAL_KINDS, end_resources
 
 PROGRAMS = ("qemu-system-x86_64", "qemu-img", "ssh", "ssh-keygen")
-PORT_ATTEMPTS = 5
 
 
 class QemuPlatform:
@@ -102,6 +108,25 @@ class QemuPlatform:
     def accelerator(self, scope: RunScope) -> str:
         """What the probe found, from its cache."""
         return probe(scope.settings, scope.cancellation).accelerator
+
+    def hold(self, scope: RunScope) -> None:
+        """Save the cluster when that was not done before; only pause it when it was."""
+        if is_saved(scope.directory):
+            pause_cluster(scope)
+        else:
+            save_cluster(scope)
+
+    def go_on(self, scope: RunScope) -> None:
+        """Let a cluster that is held go on, with the time of now."""
+        resume_cluster(scope)
+
+    def fork(self, source: Path, scope: RunScope) -> Cluster:
+        """Another cluster from the one that was saved in `source`."""
+        return fork_cluster(source, scope)
+
+    def save(self, scope: RunScope) -> None:
+        """Save the cluster as it is now; it stays paused."""
+        save_cluster(scope)
 
     def destroy(self, scope: RunScope) -> None:
         """End every machine and remove what they used; consoles and logs stay."""
@@ -187,36 +212,19 @@ def _start(
     acceleration: Acceleration,
     scope: RunScope,
 ) -> tuple[Vm, int]:
-    """Start a node on a free port; another program may take one first, then the next is tried."""
-    qemu = scope.settings.qemu
-    for attempt in range(PORT_ATTEMPTS):
-        with reserved_ports(1) as (port,):
-            row = scope.journal.intend("port", str(port), {"platform": "qemu", "node": plan.name})
-            spec = VmSpec(
-                name=plan.name,
-                memory_mb=qemu.memory_mb,
-                cpus=cpus,
-                acceleration=acceleration,
-                disks=(Disk(path=plan.disk),),
-                nics=(
-                    UserNic(host_port=port, mac=plan.outside_mac),
-                    SocketNic(group=group.address, port=group.port, mac=plan.inside_mac),
-                ),
-                serial_log=plan.console,
-                seed=seed,
-            )
-            try:
-                vm = Vm.start(spec, plan.directory / f"vm{attempt or ''}", scope)
-            except PortTaken:
-                scope.journal.ended(row)
-                continue
-            scope.journal.created(row, str(port), {})
-            return vm, port
-    raise InfrastructureError(
-        f"No host port could be kept for {plan.name}.",
-        details=f"{PORT_ATTEMPTS} were free and then taken by other programs.",
-        resolution="run again; look for a program that opens many ports of 127.0.0.1",
+    machine = NodeMachine(
+        name=plan.name,
+        directory=plan.directory,
+        memory_mb=scope.settings.qemu.memory_mb,
+        cpus=cpus,
+        acceleration=acceleration,
+        outside_mac=plan.outside_mac,
+        inside_mac=plan.inside_mac,
+        seed=seed,
+        disk=plan.disk,
     )
+    _, vm, port = start_machine(machine, group, scope)
+    return vm, port
 
 
 def _node(plan: NodePlan, port: int, user: str) -> Node:

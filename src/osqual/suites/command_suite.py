@@ -7,11 +7,9 @@ a configuration file that has one host for each node.
 import stat
 from pathlib import Path
 
-from osqual.cancellation import Cancellation
 from osqual.errors import InvalidInput
 from osqual.events import EventKind
-from osqual.machine import Machine
-from osqual.model import Cluster, Suite, SuiteResult
+from osqual.model import Suite, SuiteResult
 from osqual.process import write_atomic
 from osqual.products import cluster_environment
 from osqual.scope import RunScope
@@ -22,6 +20,7 @@ from osqual.suites.ending import sum_up
 from osqual.suites.junit import MAX_BYTES, read_junit
 from osqual.suites.program import SHOWN_LINES, ProgramEnd, conclude
 from osqual.suites.progress import LineFollower
+from osqual.suites.ssh_config import ssh_config
 
 NO_NAMES = "-k chooses tests by name, and a command has no names"
 
@@ -99,31 +98,6 @@ def _environment(request: SuiteRequest, junit: Path, scope: RunScope) -> dict[st
             **request.suite.environment,
         }
     )
-
-
-def ssh_config(cluster: Cluster, control_dir: Path) -> str:
-    """An OpenSSH client configuration with one host for each node, by its name.
-
-    It shares the run's open connections, and host keys are checked as everywhere.
-    """
-    blocks = []
-    for node in cluster.nodes:
-        options = Machine(node, cluster.identity, control_dir, Cancellation()).options()
-        settings = [
-            word.replace("=", " ", 1)
-            for word in options
-            if "=" in word and not word.startswith("-")
-        ]
-        lines = [
-            f"HostName {node.ssh_host}",
-            f"Port {node.ssh_port}",
-            f"User {node.ssh_user}",
-            f'ControlPath "{control_dir / node.name}.ssh"',
-            "ControlMaster no",
-            *settings,
-        ]
-        blocks.append(f"Host {node.name}\n" + "".join(f"    {line}\n" for line in lines))
-    return "\n".join(blocks)
 
 
 def _show(follower: LineFollower, suite: str, scope: RunScope) -> None:

@@ -13,7 +13,7 @@ from osqual.model import SuiteResult, TestResult
 from osqual.mutes.pattern import matches_test
 from osqual.scope import RunScope
 from osqual.suites import job as suite_job
-from osqual.suites.base import SuiteRequest
+from osqual.suites.base import Listing, SuiteRequest
 from osqual.suites.ending import sum_up
 from osqual.suites.junit import JunitReport
 from osqual.suites.node_ids import leaving_out, listed_ids, naming, with_node_ids
@@ -73,6 +73,20 @@ class PytestOnNode:
             scope=scope,
         )
 
+    def list_tests(self, request: SuiteRequest, scope: RunScope) -> Listing:
+        """Have pytest on the node collect them; see `ListingKind`."""
+        remote = on_first_master(request, scope, self._open)
+        if isinstance(remote, str):
+            return Listing(problem=remote)
+        chosen = _Choice(remote=remote)
+        try:
+            chosen.list_all(remote.prepare())
+        except (CommandFailed, InfrastructureError) as error:
+            return Listing(problem=f"it could not be listed: {error.brief} {error.details}")
+        rest = tuple(test for test in chosen.listed if test not in chosen.left_out)
+        problem = "" if chosen.listed else "its tests could not be listed"
+        return Listing(tests=rest, left_out=chosen.left_out, problem=problem)
+
 
 @dataclass(kw_only=True)
 class _Choice:
@@ -94,21 +108,30 @@ class _Choice:
         words, rest = join_keywords((*suite.arguments, *selection.arguments))
         if selection.only:
             return naming(selection.only, rest)
-        keywords = self._keywords(words)
-        chosen = [*(["-k", keywords] if keywords else []), *rest]
         shard = self.remote.request.shard
         if not selection.leave_out and shard is None:
-            return chosen
+            return self._narrowed(words, rest)
+        chosen = self.list_all(script)
+        if shard is not None:
+            rest = [test for test in self.listed if test not in self.left_out]
+            return naming(shard.take(rest), chosen)
+        return leaving_out(self.left_out, self.listed, chosen) if self.left_out else chosen
+
+    def list_all(self, script: list[str]) -> list[str]:
+        """Know all tests that would be run, and which of them are muted; the words for them."""
+        suite, selection = self.remote.request.suite, self.remote.request.selection
+        chosen = self._narrowed(*join_keywords((*suite.arguments, *selection.arguments)))
         self.listed = self._list([*script, *chosen])
         self.left_out = tuple(
             test
             for test in self.listed
             if any(matches_test(pattern, test) for pattern in selection.leave_out)
         )
-        if shard is not None:
-            rest = [test for test in self.listed if test not in self.left_out]
-            return naming(shard.take(rest), chosen)
-        return leaving_out(self.left_out, self.listed, chosen) if self.left_out else chosen
+        return chosen
+
+    def _narrowed(self, expression: str, rest: list[str]) -> list[str]:
+        keywords = self._keywords(expression)
+        return [*(["-k", keywords] if keywords else []), *rest]
 
     def _list(self, command: list[str]) -> tuple[str, ...]:
         """The ids of the tests that would be run; a muted one can only be left out by its id."""

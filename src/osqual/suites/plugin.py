@@ -5,7 +5,8 @@ It runs in the suite's own process and knows only the file that `OSQUAL_SUITE_RE
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,6 +19,7 @@ from osqual.errors import CommandFailed, InfrastructureError, TimeLimitExceeded
 from osqual.machine import Machine
 from osqual.model import Cluster, Node, Outcome, Role, Shard
 from osqual.mutes.pattern import matches_test
+from osqual.process import write_atomic
 from osqual.suites.junit import (
     MAX_DETAILS_CHARS,
     MAX_MESSAGE_CHARS,
@@ -26,9 +28,13 @@ from osqual.suites.junit import (
 )
 from osqual.suites.plugin_request import REQUEST_VARIABLE, PluginRequest
 from osqual.suites.progress import ProgressWriter
+from osqual.suites.ssh_config import ssh_config
 
 PLUGIN_NAME = "osqual-suite"
 LOST_PROPERTY = "osqual.lost"
+SSH_FAILED = 255
+GO_ON_S = 600.0
+POLL_S = 0.05
 
 Machines = Callable[[Node | str], Machine]
 
@@ -71,7 +77,10 @@ class SuitePlugin:
             config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
             items[:] = chosen
         left_out = [item.nodeid for item in muted]
-        self._progress.write("collected", count=len(chosen), found=found, left_out=left_out)
+        listed = [item.nodeid for item in items] if config.option.collectonly else []
+        self._progress.write(
+            "collected", count=len(items), found=found, left_out=left_out, tests=listed
+        )
 
     def _shard(self, items: list[pytest.Item]) -> list[pytest.Item]:
         if self.request.shard is None:
@@ -99,14 +108,29 @@ class SuitePlugin:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Iterator[None]:
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Give the report the test's id, and a mark when a machine could not be reached."""
         if call.when == "setup":
             item.user_properties.append((TEST_ID_PROPERTY, item.nodeid))
         error = None if call.excinfo is None else call.excinfo.value
         if is_infrastructure(error):
             item.user_properties.append((LOST_PROPERTY, str(getattr(error, "brief", error))))
-        return (yield)
+        report = yield
+        if report.failed and call.when != "teardown":
+            self._show_failure(item.nodeid)
+        return report
+
+    def _show_failure(self, test_id: str) -> None:
+        """Let the cluster be saved as the test left it, before its fixtures clean up."""
+        go_on = self.request.go_on
+        if go_on is None:
+            return
+        self._progress.write("failing", test_id=test_id)
+        token = self.cancellation.limited(GO_ON_S, "waiting for the cluster to be saved")
+        with suppress(TimeLimitExceeded):
+            while not go_on.exists():
+                token.sleep(POLL_S)
+        go_on.unlink(missing_ok=True)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Tell the outcome once the last phase of a test is over."""
@@ -125,6 +149,8 @@ def is_infrastructure(error: BaseException | None) -> bool:
 
     A command that failed or that took too long is what a product's failure looks like.
     """
+    if isinstance(error, RuntimeError) and error.args:  # testinfra's, for ssh's own exit status
+        return getattr(error.args[0], "rc", None) == SSH_FAILED
     return isinstance(error, InfrastructureError) and not isinstance(
         error, CommandFailed | TimeLimitExceeded
     )
@@ -169,6 +195,39 @@ def _texts(report: pytest.TestReport | None) -> tuple[str, str]:
 
 
 # Fixtures
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that asks for `host` is run on every node, or on those of `testinfra_hosts`."""
+    if "host" not in metafunc.fixturenames:
+        return
+    plugin = metafunc.config.pluginmanager.get_plugin(PLUGIN_NAME)
+    assert isinstance(plugin, SuitePlugin)  # noqa: S101 - registered by pytest_configure
+    nodes = read_cluster(plugin.request.cluster).nodes
+    wanted = getattr(metafunc.module, "testinfra_hosts", None)
+    chosen = [
+        node.name for node in nodes if wanted is None or {node.name, node.role.value} & {*wanted}
+    ]
+    metafunc.parametrize("host", chosen, indirect=True)
+
+
+@pytest.fixture
+def host(
+    request: pytest.FixtureRequest,
+    suite_request: PluginRequest,
+    cluster: Cluster,
+    machine: Machines,
+) -> Any:
+    """A node as testinfra's `host`, over the run's own connection, its host key checked."""
+    try:
+        from testinfra import get_host
+    except ImportError:
+        pytest.fail("the fixture `host` needs osqual's extra `testinfra`", pytrace=False)
+    config = suite_request.cluster.with_name("ssh_config")
+    write_atomic(config, ssh_config(cluster, suite_request.control_dir))
+    machine(request.param).connect()
+    # Without a persistence of its own it takes the connection that the file names.
+    return get_host(f"ssh://{request.param}", ssh_config=str(config), controlpersist=0)
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,8 @@ class PluginRequest:
     shard: tuple[int, int] | None = None
     """Its number, counted from 1, and how many there are."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    go_on: Path | None = None
+    """Where a test that has failed waits for: this file says that what it left was looked at."""
 
     def dump(self) -> str:
         """The request as JSON."""
@@ -45,4 +47,5 @@ class PluginRequest:
             only=tuple(document["only"]),
             shard=tuple(document["shard"]) if document["shard"] else None,
             parameters=document["parameters"],
+            go_on=Path(document["go_on"]) if document.get("go_on") else None,
         )

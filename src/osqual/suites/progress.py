@@ -1,8 +1,8 @@
 """The file of JSON lines by which a running suite tells what it does, as it does it.
 
-One line an event, each with `event`: `collected` (count, found, left_out), `started` (test_id),
-`ended` (test_id, outcome, duration_s, message, details, lost), `finished`. It is what remains of a
-suite that did not live to write its report.
+One line an event, each with `event`: `collected` (count, found, left_out, tests), `started` and
+`failing` (test_id), `ended` (test_id, outcome, duration_s, message, details, lost), `finished`. It
+is what remains of a suite that did not live to write its report.
 """
 
 import json
@@ -71,10 +71,14 @@ class SuiteProgress:
         """How many tests there were before -k narrowed them."""
         self.left_out: tuple[str, ...] = ()
         """Ids of the tests that are not run because they are muted."""
+        self.listed: tuple[str, ...] = ()
+        """Ids of the tests that it would run, when it was asked for no more than that."""
         self.results: dict[str, TestResult] = {}
         self.lost: dict[str, str] = {}
         """Tests during which a machine could not be reached, with the error's words."""
         self.running: str = ""
+        self.failing: list[str] = []
+        """Tests that have failed and wait until somebody has looked at what they left."""
         self.finished = False
 
     def feed(self, line: str) -> TestResult | None:
@@ -90,8 +94,11 @@ class SuiteProgress:
         if kind == "collected":
             self.selected, self.found = int(event["count"]), int(event["found"])
             self.left_out = tuple(map(str, event["left_out"]))
+            self.listed = tuple(map(str, event.get("tests", ())))
         elif kind == "started":
             self.running = str(event["test_id"])
+        elif kind == "failing":
+            self.failing.append(str(event["test_id"]))
         elif kind == "finished":
             self.finished = True
         elif kind == "ended":

@@ -6,7 +6,7 @@ A run of it is isolated from the person's pytest settings and writes nothing bes
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from osqual.process import tail, write_atomic
 from osqual.scope import RunScope
 from osqual.sockets import socket_directory
 from osqual.suites import job as suite_job
-from osqual.suites.base import SuiteRequest
+from osqual.suites.base import Listing, SuiteRequest
 from osqual.suites.junit import JunitReport, read_junit
 from osqual.suites.plugin_request import REQUEST_VARIABLE, PluginRequest
 from osqual.suites.progress import LineFollower, SuiteProgress
@@ -47,16 +47,8 @@ class PytestSuite:
             return SuiteResult(suite=name, problem=problem)
         files = _Files(directory=request.directory)
         env = _prepare(request, files, scope)
-        reader = _ProgressReader(request, files.progress, scope)
-        end = suite_job.run_job(
-            request.name,
-            pytest_argv(request, files),
-            directory=files.job,
-            cwd=_home(request.suite.path),
-            env=env,
-            scope=scope,
-            on_poll=reader.poll,
-        )
+        reader = _ProgressReader(request, files, scope)
+        end = _run(pytest_argv(request, files), request, files, env, reader, scope)
         report = read_junit(files.junit, name)
         results = _confirmed(report, reader.progress)
         skipped = _nothing_chosen(end, request.selection, reader.progress)
@@ -82,6 +74,20 @@ class PytestSuite:
             ),
         )
 
+    def list_tests(self, request: SuiteRequest, scope: RunScope) -> Listing:
+        """Have pytest collect them; see `ListingKind`."""
+        files = _Files(directory=request.directory)
+        env = _prepare(request, files, scope)
+        reader = _ProgressReader(request, files, scope)
+        argv = [*pytest_argv(request, files), "--collect-only", "-q"]
+        end = _run(argv, request, files, env, reader, scope)
+        progress = reader.progress
+        problem = end.death
+        if not problem and end.exit_status not in (0, _NOTHING_COLLECTED):
+            meaning = _EXIT_CODES.get(end.exit_status or 0, "it ended in an unknown way")
+            problem = f"{meaning} (exit status {end.exit_status}): {_last_words(end)}"
+        return Listing(tests=progress.listed, left_out=progress.left_out, problem=problem)
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Files:
@@ -94,6 +100,7 @@ class _Files:
     ini: Path = field(init=False)
     job: Path = field(init=False)
     cluster: Path = field(init=False)
+    go_on: Path = field(init=False)
 
     def __post_init__(self) -> None:
         for name, file in (
@@ -103,6 +110,7 @@ class _Files:
             ("ini", "pytest.ini"),
             ("job", "job"),
             ("cluster", CLUSTER_FILE),
+            ("go_on", "go-on"),
         ):
             object.__setattr__(self, name, self.directory / file)
 
@@ -176,6 +184,7 @@ def _prepare(request: SuiteRequest, files: _Files, scope: RunScope) -> dict[str,
         only=request.selection.only,
         shard=None if request.shard is None else (request.shard.number, request.shard.of),
         parameters=request.suite.parameters,
+        go_on=None if request.on_failure is None else files.go_on,
     )
     write_atomic(files.request, plugin.dump())
     path = request.suite.path
@@ -192,12 +201,33 @@ def _prepare(request: SuiteRequest, files: _Files, scope: RunScope) -> dict[str,
     )
 
 
+def _run(
+    argv: Sequence[str],
+    request: SuiteRequest,
+    files: _Files,
+    env: Mapping[str, str],
+    reader: "_ProgressReader",
+    scope: RunScope,
+) -> suite_job.JobEnd:
+    return suite_job.run_job(
+        request.name,
+        argv,
+        directory=files.job,
+        cwd=_home(request.suite.path),
+        env=env,
+        scope=scope,
+        on_poll=reader.poll,
+    )
+
+
 class _ProgressReader:
     """Follows the plugin's events and passes them on as events of the run."""
 
-    def __init__(self, request: SuiteRequest, path: Path, scope: RunScope) -> None:
+    def __init__(self, request: SuiteRequest, files: _Files, scope: RunScope) -> None:
         self.progress = SuiteProgress(request.suite.name)
-        self._follower = LineFollower(path)
+        self._follower = LineFollower(files.progress)
+        self._go_on = files.go_on
+        self._on_failure = request.on_failure
         self._suite = request.suite.name
         self._scope = scope
 
@@ -222,6 +252,17 @@ class _ProgressReader:
                     total=self.progress.selected,
                     unit="tests",
                 )
+            self._show_failures()
+
+    def _show_failures(self) -> None:
+        """The test waits meanwhile; it goes on whatever comes of it."""
+        while self.progress.failing:
+            test = self.progress.failing.pop()
+            try:
+                if self._on_failure is not None:
+                    self._on_failure(test)
+            finally:
+                self._go_on.touch()
 
 
 def _confirmed(report: JunitReport, progress: SuiteProgress) -> tuple[TestResult, ...]:

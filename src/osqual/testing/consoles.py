@@ -1,6 +1,7 @@
 """What the machines' consoles said last when a test failed: kept beside the suite's results."""
 
 import json
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from osqual.context import RunContext, need
@@ -13,24 +14,29 @@ _TAIL_BYTES = 64 * 1024
 _BAD = ("fail", "error")
 
 
-def watch_consoles(context: RunContext) -> None:
+def watch_consoles(context: RunContext, *, apart: Collection[str] = ()) -> None:
     """From now on, keep the ends of all consoles whenever a test is told to have failed.
 
     Kinds that tell of a test as it ends have the consoles of that moment, the others those of the
-    suite's end.
+    suite's end. Suites that run `apart`, on clusters of their own, see to it themselves.
     """
-    cluster = need(context.cluster)
-    if not any(node.console for node in cluster.nodes):
+    if not any(node.console for node in need(context.cluster).nodes):
         return
 
     def keep(event: Event) -> None:
-        if event.kind is EventKind.TEST and event.data.get("outcome") in _BAD:
-            path = consoles_file(context.scope.directory, str(event.data["suite"]))
-            kept = read_consoles(path)
-            kept[str(event.data["test_id"])] = tails(cluster)
-            write_atomic(path, json.dumps(kept))
+        bad = event.kind is EventKind.TEST and event.data.get("outcome") in _BAD
+        if bad and (suite := str(event.data["suite"])) not in apart:
+            keep_consoles(suite, [str(event.data["test_id"])], context)
 
     context.scope.bus.subscribe(keep)
+
+
+def keep_consoles(suite: str, tests: Sequence[str], context: RunContext) -> None:
+    """Keep, for each of these tests, what the context's machines said last."""
+    if tests and context.cluster is not None:
+        path = consoles_file(context.run_directory, suite)
+        last = tails(context.cluster)
+        write_atomic(path, json.dumps({**read_consoles(path), **dict.fromkeys(tests, last)}))
 
 
 def consoles_file(directory: Path, suite: str) -> Path:

@@ -33,7 +33,9 @@ def _fetch(suite: Suite, wanted: Artefact, context: RunContext) -> Iterator[str]
 
 
 def _fetch_from(machine: Machine, suite: Suite, wanted: Artefact, context: RunContext) -> None:
-    target = context.scope.directory / "suites" / suite.name / DIRECTORY / machine.node.name
+    fork = "" if context.whole is None else context.scope.directory.name
+    place = context.run_directory / "suites" / suite.name / DIRECTORY
+    target = place / fork / machine.node.name
     listed = machine.run(["sh", "-c", _LIST, "osqual", wanted.path], sudo=True).stdout
     for path in listed.splitlines()[:MOST_FILES]:
         local = target / path.lstrip("/")

@@ -29,7 +29,8 @@ true
 def check_nodes(context: RunContext) -> SuiteResult | None:
     """What the checks found; None when there is nothing to tell."""
     policy = context.scope.settings.policy.checks
-    found = [f for node in need(context.cluster).nodes for f in _findings(node, context)]
+    # What a fork began with, it has in common with the others and with the original.
+    found = {f.test_id: f for f in (*context.findings, *find_on_nodes(context))}.values()
     wanted = [finding for finding in found if policy[finding.check] != "off"]
     failing = [_failed(f) for f in wanted if policy[f.check] == "fail"]
     remarks = tuple(_words(f) for f in wanted if policy[f.check] == "warn")
@@ -37,6 +38,11 @@ def check_nodes(context: RunContext) -> SuiteResult | None:
         return None
     result = SuiteResult(suite=SUITE, results=tuple(failing), remarks=remarks, only_against=True)
     return with_signatures(result)
+
+
+def find_on_nodes(context: RunContext) -> list[Finding]:
+    """What the context's machines, and their consoles, tell."""
+    return [f for node in need(context.cluster).nodes for f in _findings(node, context)]
 
 
 def _findings(node: Node, context: RunContext) -> list[Finding]:

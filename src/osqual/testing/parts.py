@@ -1,9 +1,9 @@
-"""Running a suite by its kind: as a whole, in shards side by side, or some tests on their own."""
+"""Running a suite, or a part of it, once by its kind, on the cluster that a context has."""
 
 import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 from osqual.context import RunContext, need
 from osqual.evidence import evidence_files
@@ -15,38 +15,34 @@ from osqual.suites.base import SuiteRequest
 FAILURES = (Outcome.FAIL, Outcome.ERROR)
 
 
-def run_whole(suite: Suite, selection: Selection, context: RunContext) -> SuiteResult:
-    """All of a suite, in as many parts at the same time as its definition says."""
-    if suite.shards == 1:
-        return run_part(suite, selection, "", context)
-    shards = [Shard(number=n + 1, of=suite.shards) for n in range(suite.shards)]
-    with ThreadPoolExecutor(max_workers=suite.shards, thread_name_prefix="shard") as pool:
-        results = list(
-            pool.map(lambda shard: run_part(suite, selection, "", context, shard), shards)
-        )
-    return merged(suite.name, results)
-
-
-def run_part(
+def run_once(
     suite: Suite, selection: Selection, part: str, context: RunContext, shard: Shard | None = None
 ) -> SuiteResult:
     """A suite, a shard of it, or some tests on their own, each under its own name."""
-    name = f"shard-{shard.number}" if shard else part
-    request = SuiteRequest(
-        suite=replace(suite, environment={**suite.environment, **told(suite, shard)}),
-        configuration=context.configuration,
-        cluster=need(context.cluster),
-        selection=selection,
-        directory=context.scope.directory / "suites" / suite.name / name,
-        part=name,
-        shard=shard,
-    )
+    request = request_for(suite, selection, part, context, shard)
     request.directory.mkdir(parents=True, exist_ok=True)
     limited = context.scope.limited(suite.timeout_s, f"the suite {suite.name}")
     result = context.parts.suite_kinds[suite.kind].run(request, limited)
     # Before anything is read again, signed or recorded by its digest.
     context.scope.secrecy.clean_files(evidence_files(request.directory))
     return with_signatures(clean(result, context.scope.secrecy))
+
+
+def request_for(
+    suite: Suite, selection: Selection, part: str, context: RunContext, shard: Shard | None = None
+) -> SuiteRequest:
+    """What the suite's kind is told, of the context's cluster."""
+    name = f"shard-{shard.number}" if shard else part
+    return SuiteRequest(
+        suite=replace(suite, environment={**suite.environment, **told(suite, shard)}),
+        configuration=context.configuration,
+        cluster=need(context.cluster),
+        selection=selection,
+        directory=suite_directory(suite, name, context),
+        part=name,
+        shard=shard,
+        on_failure=context.on_failure,
+    )
 
 
 def clean(suite: SuiteResult, hide: Secrecy) -> SuiteResult:
@@ -65,6 +61,11 @@ def clean(suite: SuiteResult, hide: Secrecy) -> SuiteResult:
         problem=hide(suite.problem),
         remarks=tuple(map(hide, suite.remarks)),
     )
+
+
+def suite_directory(suite: Suite, part: str, context: RunContext) -> Path:
+    """Where a suite, or a part of it, leaves what it has to show: in the run's own directory."""
+    return context.run_directory / "suites" / suite.name / part
 
 
 def told(suite: Suite, shard: Shard | None) -> dict[str, str]:

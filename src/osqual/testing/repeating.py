@@ -6,7 +6,8 @@ from dataclasses import replace
 from osqual.context import RunContext
 from osqual.flakiness import HISTORY, Flakiness
 from osqual.model import Outcome, Selection, Suite, SuiteResult, TestResult
-from osqual.testing.parts import FAILURES, run_part
+from osqual.testing.apart import run_part
+from osqual.testing.parts import FAILURES
 
 
 def repeat_failures(

@@ -11,13 +11,15 @@ from dataclasses import replace
 from osqual.context import Note, RunContext, need
 from osqual.errors import InvalidInput
 from osqual.evidence import evidence_files
-from osqual.model import Outcome, Selection, Suite, SuiteResult, TestResult
+from osqual.model import Isolation, Outcome, Selection, Suite, SuiteResult, TestResult
 from osqual.mutes.applying import MutesOfRun, for_image
+from osqual.testing.apart import cannot_fork, isolation_of, run_part, run_whole
 from osqual.testing.consoles import watch_consoles
 from osqual.testing.fetching import DIRECTORY as ARTEFACTS
 from osqual.testing.fetching import fetch_artefacts
+from osqual.testing.forks import save_early
 from osqual.testing.nodes import check_nodes
-from osqual.testing.parts import clean, run_part, run_whole
+from osqual.testing.parts import clean
 from osqual.testing.repeating import repeat_failures
 from osqual.testing.requirements import unmet, unmet_by_machines
 
@@ -32,7 +34,11 @@ def run_suites(context: RunContext) -> Note:
     if context.takes_over is not None:
         return Note(message="not needed", skipped=True)
     context.mutes = mutes_of_run(context)
-    watch_consoles(context)
+    suites = need(context.product).suites
+    forked = {suite.name for suite in suites if isolation_of(suite, context) is Isolation.FORK}
+    watch_consoles(context, apart=forked)
+    if forked and suites[0].name not in forked:
+        save_early(context)
     known = {suite.suite for suite in context.suites}
     for suite in need(context.product).suites:
         if suite.name not in known:
@@ -77,9 +83,11 @@ def run_suite(suite: Suite, context: RunContext) -> SuiteResult:
     selection = replace(selection_for(suite, context), leave_out=context.mutes.patterns)
     result = context.mutes.apply(run_whole(suite, selection, context))
     result = repeat_failures(suite, selection, result, context)
-    remarks = fetch_artefacts(suite, context)
+    remarks = cannot_fork(suite, context)
+    if isolation_of(suite, context) is not Isolation.FORK:  # there, each fork was asked
+        remarks += fetch_artefacts(suite, context)
     context.scope.secrecy.clean_files(
-        evidence_files(context.scope.directory / "suites" / suite.name / ARTEFACTS)
+        evidence_files(context.run_directory / "suites" / suite.name / ARTEFACTS)
     )
     return replace(result, remarks=(*result.remarks, *remarks))
 

@@ -11,7 +11,7 @@ from osqual.machine import Machine
 from osqual.model import Cluster, SshIdentity
 from osqual.platforms.terraform_nodes import Access, nodes_of, wait_nodes
 from osqual.settings import Aws
-from osqual.suites.command_suite import ssh_config
+from osqual.suites.ssh_config import ssh_config
 from tests.scopes import Surroundings
 
 pytestmark = pytest.mark.aws
