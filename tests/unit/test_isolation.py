@@ -147,6 +147,7 @@ def test_cold_makes_a_cluster_for_each_test_and_the_option_wins(
     define(world, "isolation: fork")
     result = world.run(isolation=Isolation.COLD)
     assert platform.story == []
+    assert any("--isolation cold; its own is fork" in r for r in result.judgement.reasons)
     assert platform.destroyed == 3, "before the second and the third test, and at the end"
     assert results(world, result) == {GOOD: "pass", BAD: "fail", LAST: "pass"}
 

@@ -58,16 +58,22 @@ def most_forks(suites: Sequence[Suite], context: RunContext) -> int:
     return max(forking, default=0)
 
 
-def cannot_fork(suite: Suite, context: RunContext) -> tuple[str, ...]:
-    """A remark for the verdict where a suite had to be isolated in another way than it wants."""
+def other_isolation(suite: Suite, context: RunContext) -> tuple[str, ...]:
+    """A remark for the verdict where tests were not isolated as their suite says."""
+    isolation = isolation_of(suite, context)
     wanted = context.options.isolation or suite.isolation
-    if isolation_of(suite, context) is wanted:
-        return ()
-    platform = context.configuration.dimensions["platform"]
-    return (
-        f"The platform {platform} cannot fork a cluster: the nodes were restarted between the "
-        f"tests of the suite '{suite.name}' instead.",
-    )
+    if isolation is not wanted:
+        platform = context.configuration.dimensions["platform"]
+        return (
+            f"The platform {platform} cannot fork a cluster: the nodes were restarted between the "
+            f"tests of the suite '{suite.name}' instead.",
+        )
+    if isolation is not suite.isolation:
+        return (
+            f"The suite '{suite.name}' was run with --isolation {isolation.value}; its own is "
+            f"{suite.isolation.value}.",
+        )
+    return ()
 
 
 class _Apart:

@@ -13,7 +13,7 @@ from osqual.errors import InvalidInput
 from osqual.evidence import evidence_files
 from osqual.model import Isolation, Outcome, Selection, Suite, SuiteResult, TestResult
 from osqual.mutes.applying import MutesOfRun, for_image
-from osqual.testing.apart import cannot_fork, isolation_of, run_part, run_whole
+from osqual.testing.apart import isolation_of, other_isolation, run_part, run_whole
 from osqual.testing.consoles import watch_consoles
 from osqual.testing.fetching import DIRECTORY as ARTEFACTS
 from osqual.testing.fetching import fetch_artefacts
@@ -83,7 +83,7 @@ def run_suite(suite: Suite, context: RunContext) -> SuiteResult:
     selection = replace(selection_for(suite, context), leave_out=context.mutes.patterns)
     result = context.mutes.apply(run_whole(suite, selection, context))
     result = repeat_failures(suite, selection, result, context)
-    remarks = cannot_fork(suite, context)
+    remarks = other_isolation(suite, context)
     if isolation_of(suite, context) is not Isolation.FORK:  # there, each fork was asked
         remarks += fetch_artefacts(suite, context)
     context.scope.secrecy.clean_files(
