@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from osqual.evidence import evidence_files
-from osqual.inventory.collecting import pack
+from osqual.inventory.collecting import pack, unpack
 from osqual.model import Verdict
 from osqual.report.bundle import write_bundle
 from osqual.settings import Settings
@@ -123,6 +123,18 @@ def test_the_record_names_what_is_kept_about_the_image_by_digest(world: World) -
     for name, digest in record["evidence"].items():
         assert hashlib.sha256((result.directory / name).read_bytes()).hexdigest() == digest
     assert names <= {path.name for path in evidence_files(result.directory)}
+
+
+def test_a_secret_in_a_files_name_is_in_nothing_that_is_kept(world: World, image: Tree) -> None:
+    world.environ = {"APP_TOKEN": "planted-secret-42"}
+    image.write("opt/planted-secret-42", mode=0o666)
+    world.builder.inventory = image.text()
+    result = world.run()
+    kept = [unpack(path.read_bytes()) for path in result.directory.glob("image/*.gz")]
+    kept += [path.read_text() for path in result.directory.glob("image/*.json")]
+    assert len(kept) == 4
+    assert "planted-secret-42" not in "".join([*kept, *result.judgement.reasons])
+    assert "[secret]" in result.judgement.reasons[0]
 
 
 def test_the_bundle_has_it(world: World, tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ nodes, and keeps the image from being published; `warn` is a remark.
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from osqual.context import RunContext, need
 from osqual.errors import InfrastructureError
 from osqual.inventory.checks import SUITE, Finding, find_faults
-from osqual.inventory.collecting import read_inventory_file
+from osqual.inventory.collecting import pack, read_inventory_file
 from osqual.inventory.diff import diff_images
 from osqual.inventory.facts import Inventory, parse
 from osqual.inventory.kept import BASE_INVENTORY, DIFF, DIRECTORY, INVENTORY, SBOM
@@ -32,18 +33,20 @@ def inspect_image(context: RunContext) -> SuiteResult:
         return SuiteResult(suite=SUITE, only_against=True, remarks=(NOT_LOOKED_AT,))
     directory = context.scope.directory / DIRECTORY
     directory.mkdir(parents=True, exist_ok=True)
-    here = _take(image.inventory, directory / INVENTORY)
-    base = _take(image.base_inventory, directory / BASE_INVENTORY)
+    hide = context.scope.secrecy
+    here = _take(image.inventory, directory / INVENTORY, hide)
+    base = _take(image.base_inventory, directory / BASE_INVENTORY, hide)
     document = diff_images(base, here).document()
     write_atomic(directory / DIFF, json.dumps(document, indent=1) + "\n")
     write_atomic(directory / SBOM, _sbom(here, image, context))
     return _results(here, base, context)
 
 
-def _take(kept: Path, target: Path) -> Inventory:
+def _take(kept: Path, target: Path, hide: Callable[[str], str]) -> Inventory:
+    """The inventory, and a copy of it for the run; a secret may stand in the name of a file."""
     try:
-        text = read_inventory_file(kept)
-        write_atomic(target, kept.read_bytes())
+        text = hide(read_inventory_file(kept))
+        write_atomic(target, pack(text))
     except (OSError, EOFError) as error:
         raise InfrastructureError(
             "What the image holds is not known any more.",
