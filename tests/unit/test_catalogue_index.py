@@ -102,6 +102,32 @@ def test_every_kind_of_change_is_noticed(tmp_path: Path) -> None:
     assert sorted(facts(root)) == [LEAF.replace("enforcing", "disabled"), OTHER]
 
 
+def test_a_history_that_decides_nothing_may_change_and_counts_once_it_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "catalogue"
+    small_catalogue(root, OTHER, LEAF)
+    publish(root, LEAF, {"us-west-2": "ami-1"}, verdict="qualified")
+    first = facts(root)
+    asked: list[str] = []
+    look = os.lstat
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "lstat", lambda path, **more: (asked.append(str(path)), look(path))[1])
+        assert facts(root) == first
+    assert any(path.endswith(f"{LEAF}/qualification.json") for path in asked)
+    assert not any(path.endswith("packer_build_history.json") for path in asked)
+    tick()
+    (root / LEAF / "qualification.json").unlink()  # now the history says when
+    assert facts(root)[LEAF].when == "2019-10-03T12:08:26Z"
+    tick()
+    history = root / LEAF / "packer_build_history.json"
+    history.write_text(history.read_text().replace("1570104506", "1570104507"))
+    assert facts(root)[LEAF].when == "2019-10-03T12:08:27Z"
+    tick()
+    publish(root, LEAF, {"us-west-2": "ami-1"}, verdict="qualified")
+    assert facts(root) == first
+
+
 def test_what_changed_a_moment_ago_is_looked_at_again(tmp_path: Path) -> None:
     root = tmp_path / "catalogue"
     small_catalogue(root)

@@ -133,9 +133,8 @@ class _Asked:
         facts = reader.facts(files, dimensions)
         self.found.append(facts)
         self.problems += reader.problems
-        index.remember_row(
-            path, published, "" if reader.problems else stamps, _values(facts, order)
-        )
+        kept = "" if reader.problems else stamps
+        index.remember_row(path, published, reader.read, kept, _values(facts, order))
 
 
 def _newest_first(facts: Sequence[Facts], order: Sequence[str]) -> list[Facts]:
@@ -172,6 +171,7 @@ class _Reader:
     path: str
     names: frozenset[str]
     problems: list[InvalidFile] = field(default_factory=list)
+    read: set[str] = field(default_factory=set)
 
     def facts(self, files: FileNames, dimensions: Mapping[str, str]) -> Facts:
         """Read and judge them all."""
@@ -193,6 +193,7 @@ class _Reader:
         """The file's content; None when it is absent or broken."""
         if name not in self.names:
             return None
+        self.read.add(name)
         source = f"{self.path}/{name}"
         try:
             return parse(read_document(self.root, source), source)

@@ -23,7 +23,7 @@ Entries = dict[str, tuple[str, str, str]]
 # From the paths of all directories, parents first, to those that matter.
 Reach = Callable[[Sequence[str]], Collection[str]]
 
-FORMAT = 3
+FORMAT = 4
 # What changed this shortly before it was looked at could change again without a new change time:
 # clocks of file systems tick in up to two seconds.
 _SETTLED_NS = 2_000_000_000
@@ -60,6 +60,16 @@ def _write_quietly(file: Path, content: bytes) -> bool:
     return True
 
 
+def _row_files(names: Sequence[str], read: Collection[str]) -> str:
+    """The published files of a row: those that were read, and behind `//` the others."""
+    groups = ([n for n in names if n in read], [n for n in names if n not in read])
+    return "//".join("/".join(group) for group in groups if group)
+
+
+def _read_of(row_files: str) -> list[str]:
+    return row_files.partition("//")[0].split("/")
+
+
 def stamp_of(status: os.stat_result) -> str:
     """What changes whenever a file or directory does. Nobody can set a change time back."""
     return f"{status.st_ctime_ns} {status.st_ino}"
@@ -71,8 +81,9 @@ class Columns:
 
     Directories come with their stamp, the known names in them and the sub-directories that the
     layout leads on to. Rows are configurations, with the published files they have (names joined
-    by `/`), the stamps of these (joined by `|`; empty when they must be read again), and values;
-    those of a complete index are in the order in which `retain` was given them.
+    by `/`; after `//` those that the values do not depend on), the stamps of those that were read
+    (joined by `|`; empty when they must be read again), and values; those of a complete index are
+    in the order in which `retain` was given them.
     """
 
     directories: list[str] = field(default_factory=list)
@@ -208,7 +219,7 @@ class Index:
         """Those of some rows of which a file is not as it was."""
         columns = self.columns
         paths, known = columns.rows, columns.row_stamps
-        names = {text: text.split("/") for text in set(columns.row_files)}
+        names = {text: _read_of(text) for text in set(columns.row_files)}
         files = [
             f"{paths[number]}/{name}"
             for number in remembered
@@ -257,7 +268,10 @@ class Index:
     def values(self, path: str, names: Sequence[str]) -> Sequence[str] | None:
         """What was remembered of a configuration that has these published files, if still true."""
         entry = self._known_rows().get(path)
-        if entry is None or not entry[1] or entry[1] != self.stamps(path, names):
+        if entry is None or not entry[1]:
+            return None
+        read = _read_of(entry[0])
+        if _row_files(names, read) != entry[0] or entry[1] != self.stamps(path, read):
             return None
         return entry[2].split("\t")
 
@@ -275,13 +289,24 @@ class Index:
         return "|".join(found)
 
     def remember_row(
-        self, path: str, names: Sequence[str], stamps: str, values: Sequence[str]
+        self,
+        path: str,
+        names: Sequence[str],
+        read: Collection[str],
+        stamps: str,
+        values: Sequence[str],
     ) -> None:
-        """Keep a configuration; text that would not come back the same is not kept."""
+        """Keep a configuration; text that would not come back the same is not kept.
+
+        `stamps` are those of all `names`. Only those that were read can change the values.
+        """
         text = "\t".join(values)
         if (names and not stamps) or "\n" in text or text.count("\t") != len(values) - 1:
             stamps, text = "", ""
-        entry = ("/".join(names), stamps, text)
+        if stamps:
+            pairs = zip(names, stamps.split("|"), strict=True)
+            stamps = "|".join(stamp for name, stamp in pairs if name in read)
+        entry = (_row_files(names, read), stamps, text)
         rows = self._known_rows()
         if rows.get(path) != entry:
             rows[path] = entry
