@@ -120,6 +120,12 @@ def test_an_id_without_its_region_is_not_given(osqual: Osqual) -> None:
     assert osqual("find", "--id-only").out == "ami-0e\n"
 
 
+def test_find_says_so_when_nothing_is_published_at_all(osqual: Osqual) -> None:
+    none = osqual("find", "--os", "centos", "--release", "9.9")
+    assert (none.code, none.out) == (1, "")
+    assert "No configuration of this catalogue has a published image." in none.err
+
+
 def test_find_names_the_nearest_when_there_is_none(osqual: Osqual) -> None:
     publish(root(), LEAF, IMAGES)
     publish(root(), RHEL, IMAGES)

@@ -183,6 +183,8 @@ def _explain(
     near = _nearest(catalogue, filters)
     if near:
         click.echo("The nearest with an image:", err=True)
+    elif filters.conditions:
+        click.echo("No configuration of this catalogue has a published image.", err=True)
     for match in near:
         differs = ", ".join(
             f"{name.replace('_', '-')} {match.facts.dimensions.get(name, 'none')}"
