@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.integration.aws.provider import running_provider
 from tests.integration.aws.proxy import FaultyCloud, faulty_cloud
 
 REGION, OTHER_REGION = "us-west-2", "us-east-1"
@@ -68,6 +69,22 @@ NO_CLUSTER = "".join(
         *(f'output "{name}" {{\n  value = []\n}}\n' for name in OUTPUTS),
     ]
 )
+
+NETWORK = """
+provider "aws" {
+  region = var.aws_region
+}
+
+resource "aws_vpc" "it" {
+  cidr_block = "10.0.0.0/16"
+}
+
+resource "aws_security_group" "it" {
+  name   = "it"
+  vpc_id = aws_vpc.it.id
+}
+"""
+"""What a module without machines may still make: quick, and something to be left behind."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -270,24 +287,28 @@ def ssh_server(room: Path) -> Iterator[int]:
 
 
 @pytest.fixture(scope="session")
-def terraform_config(room: Path) -> dict[str, str]:
+def terraform_config(room: Path, cloud_server: Cloud) -> Iterator[dict[str, str]]:
     """Where providers come from: a local mirror, if one is named; else as the user has it.
 
-    Terraform computes the checksum of a provider before each command, seconds for one of this
-    size: what it is told to override is not looked at again after `init`.
+    A mirror's provider is started once for all; Terraform would do so for each command, and compute
+    its checksum each time.
     """
     mirror = os.environ.get("OSQUAL_TEST_TERRAFORM_MIRROR")
     if not mirror:
-        return {}
+        yield {}
+        return
     binaries = Path(mirror).glob("registry.terraform.io/hashicorp/aws/*/linux_amd64/terraform-*")
-    unpacked = [path.parent for path in binaries if path.suffix != ".zip"]
-    override = f'dev_overrides {{ "hashicorp/aws" = "{unpacked[0]}" }}' if unpacked else ""
-    override = override.replace("{ ", "{\n").replace(" }", "\n}")
+    unpacked = [path for path in binaries if path.suffix != ".zip"]
     config = room / "terraform.rc"
     config.write_text(
-        f'provider_installation {{\n{override}\nfilesystem_mirror {{\npath = "{mirror}"\n}}\n}}\n'
+        f'provider_installation {{\nfilesystem_mirror {{\npath = "{mirror}"\n}}\n}}\n'
     )
-    return {"TF_CLI_CONFIG_FILE": str(config)}
+    found = {"TF_CLI_CONFIG_FILE": str(config)}
+    if not unpacked:
+        yield found
+        return
+    with running_provider(unpacked[0], of_cloud(room, cloud_server), room / "provider.log") as more:
+        yield {**found, **more}
 
 
 @dataclass(frozen=True)
@@ -352,11 +373,11 @@ class World:
     def settings(self, text: str) -> None:
         (self.catalogue / "osqual.yaml").write_text(text)
 
-    def without_cluster(self) -> None:
+    def without_cluster(self, resources: str = "") -> None:
         """For what is about images: a module that makes no machine, and suites that need none."""
         module = self.catalogue / "module"
         module.mkdir()
-        (module / "main.tf").write_text(NO_CLUSTER)
+        (module / "main.tf").write_text(NO_CLUSTER + resources)
         self.settings("terraform: {module: ./module}\n")
         for name in ("integration.sh", "framework.sh"):
             (self.product / name).write_text("#!/bin/sh\n")
@@ -388,10 +409,22 @@ def environment(
     config = room / "nodes.ssh"
     config.write_text(f"Host *\n  HostName 127.0.0.1\n  Port {port}\n")
     own = {f"OSQUAL_{name.upper()}_DIR": str(root / name) for name in ("state", "cache", "data")}
+    return {
+        **of_cloud(room, cloud),
+        **own,
+        "OSQUAL_AWS_SSH_CONFIG": str(config),
+        "OSQUAL_AWS_OPERATOR_CIDR": "127.0.0.1/32",
+        "COLUMNS": "120",
+        "GOGC": "400",  # Terraform and Packer compute less, and there is memory enough
+        **extra,
+    }
+
+
+def of_cloud(room: Path, cloud: Cloud) -> dict[str, str]:
+    """An environment that says where the cloud is and who asks it, whatever else it said."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "TF_"))}
     return {
         **inherited,
-        **own,
         "AWS_ENDPOINT_URL": cloud.proxy.url,
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
@@ -399,10 +432,6 @@ def environment(
         "AWS_CONFIG_FILE": str(room / "no-config"),
         "AWS_SHARED_CREDENTIALS_FILE": str(room / "no-credentials"),
         "AWS_POLL_DELAY_SECONDS": "1",
-        "OSQUAL_AWS_SSH_CONFIG": str(config),
-        "OSQUAL_AWS_OPERATOR_CIDR": "127.0.0.1/32",
-        "COLUMNS": "120",
-        **extra,
     }
 
 

@@ -13,24 +13,9 @@ import pytest
 
 from osqual.failpoints import FAULT, TRACE, number_boundaries
 from osqual.running import marked_processes
-from tests.integration.aws.conftest import LEAF, World
+from tests.integration.aws.conftest import LEAF, NETWORK, World
 
 pytestmark = [pytest.mark.aws, pytest.mark.unproven, pytest.mark.timeout(6 * 3600)]
-
-MODULE = """
-provider "aws" {
-  region = var.aws_region
-}
-
-resource "aws_vpc" "it" {
-  cidr_block = "10.0.0.0/16"
-}
-
-resource "aws_security_group" "it" {
-  name   = "it"
-  vpc_id = aws_vpc.it.id
-}
-"""
 
 
 def boundaries(world: World, trace: Path) -> list[str]:
@@ -69,8 +54,7 @@ def runs(world: World) -> list[str]:
 
 
 def test_killed_anywhere_a_run_in_the_cloud_comes_right(world: World, tmp_path: Path) -> None:
-    world.without_cluster()
-    (world.catalogue / "module" / "it.tf").write_text(MODULE)
+    world.without_cluster(NETWORK)
     world.run()  # the image is there now
     world.forget_published()
     wrong, verdicts = [], dict[str, int]()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import NullPool, create_engine, text
 
-from tests.integration.aws.conftest import World
+from tests.integration.aws.conftest import NETWORK, World
 from tests.postgres import Server, running_server
 
 pytestmark = [pytest.mark.aws, pytest.mark.postgres, pytest.mark.timeout(900)]
@@ -19,6 +19,7 @@ def states(server: Server) -> list[str]:
 
 
 def test_a_cluster_is_destroyed_from_its_state_when_its_machine_is_gone(world: World) -> None:
+    world.without_cluster(NETWORK)
     with running_server() as server:
         result = world.run("--keep", "always", OSQUAL_STORE=server.url)
         directory = Path(result["directory"])
