@@ -12,8 +12,10 @@ from typing import Any
 from osqual import __version__
 from osqual.announcing import tell_forge, tell_webhooks
 from osqual.attest.envelope import seal
+from osqual.attest.keyless import check_identity, seal_keyless
 from osqual.attest.keys import signing_key
 from osqual.attest.statements import statements
+from osqual.attest.trust import sigstore_of
 from osqual.aws.images import image_facts
 from osqual.catalogue.git import GitTree
 from osqual.ci.surroundings import ci_job
@@ -144,18 +146,24 @@ def publication_of(context: RunContext) -> Publication:
 def check_signing(context: RunContext) -> None:
     """Refuse a signing key that cannot be used, before a long run begins. Raises InvalidInput."""
     if context.options.publish != "none":
-        signing_key(context.environ, context.scope.settings.attest.key)
+        settings = context.scope.settings.attest
+        if signing_key(context.environ, settings.key) is None and settings.keyless:
+            check_identity()
 
 
 def attest(record: Mapping[str, Any], context: RunContext) -> str:
     """Signed statements about the record, one a line; empty where there is no key to sign with."""
-    key = signing_key(context.environ, context.scope.settings.attest.key)
-    if key is None:
+    settings = context.scope.settings.attest
+    key = signing_key(context.environ, settings.key)
+    if key is None and not settings.keyless:
         return ""
     names, image = context.scope.settings.files, need(context.image)
     files = {names.images: images_text(image.ids), names.record: record_text(record)}
     made = statements(record, files, cloud_facts(image))
-    return "".join(f"{seal(statement, key)}\n" for statement in made)
+    if key is not None:
+        return "".join(f"{seal(statement, key)}\n" for statement in made)
+    sigstore = sigstore_of(settings, context.catalogue.root)
+    return "".join(f"{seal_keyless(statement, sigstore)}\n" for statement in made)
 
 
 def cloud_facts(image: Image) -> dict[str, dict[str, Any]]:

@@ -220,12 +220,26 @@ class Webhook(_Section):
         return self
 
 
+class TrustedIdentity(_Section):
+    """Who may have signed without a key, and who vouches for that."""
+
+    identity: str
+    """A workflow's URL with its ref, or an e-mail address, as the certificate has it."""
+    issuer: str = "https://token.actions.githubusercontent.com"
+
+
 class Attest(_Section):
     """Signed statements about what was qualified."""
 
     key: Path | None = None
     """The private key that signs, on the machine that runs, or the public half of one that the ssh
     agent holds; the environment wins over it."""
+    keyless: bool = False
+    """Whether runs without a key sign by the identity of their CI job, through sigstore."""
+    identities: tuple[TrustedIdentity, ...] = ()
+    """Whose keyless signatures `osqual verify` believes."""
+    sigstore: str | None = None
+    """Another instance of sigstore: its trust configuration, relative to the catalogue's root."""
     trusted: tuple[str, ...] = ()
     """Public keys that `osqual verify` believes: files, relative to the catalogue's root."""
 

@@ -27,7 +27,7 @@ from osqual.attest.policy import Policy, objections, read_policy
 from osqual.attest.public_key import PublicKey
 from osqual.attest.published_files import find_published
 from osqual.attest.statements import PROVENANCE, TEST_RESULT, subject_of
-from osqual.attest.verify import Published, verify
+from osqual.attest.verify import Published, Trust, verify
 from osqual.catalogue.catalogue import open_catalogue
 from osqual.errors import InvalidInput
 from tests.fakes import IMAGE_ID
@@ -60,7 +60,7 @@ def copy(signed: Path, tmp_path: Path) -> Path:
 
 
 def prove(root: Path, policy: Policy | None = None, key: PublicKey | None = None) -> Any:
-    return verify(published(root), [key or KEY.public], policy or Policy(), NOW)
+    return verify(published(root), Trust(keys=[key or KEY.public]), policy or Policy(), NOW)
 
 
 # What is signed
@@ -135,7 +135,7 @@ def test_any_byte_that_was_changed_fails(signed: Path, name: str) -> None:
             text[:position] + " " + text[position:],
         ):
             with pytest.raises(NotProven):
-                verify(tampered(before, name, changed), [KEY.public], Policy(), NOW)
+                verify(tampered(before, name, changed), Trust(keys=[KEY.public]), Policy(), NOW)
 
 
 def tampered(before: Published, name: str, text: str) -> Published:
@@ -150,7 +150,12 @@ def test_files_of_another_configuration_prove_nothing(copy: Path) -> None:
     other = copy / LEAF.replace("thing-1.0", "thing-2.0")
     shutil.copytree(copy / LEAF, other)
     with pytest.raises(NotProven, match="The record is about"):
-        verify(find_published(open_catalogue(copy), str(other)), [KEY.public], Policy(), NOW)
+        verify(
+            find_published(open_catalogue(copy), str(other)),
+            Trust(keys=[KEY.public]),
+            Policy(),
+            NOW,
+        )
 
 
 def resealed(before: Published, kind: str, change: Any) -> Published:
@@ -200,7 +205,7 @@ def test_a_chain_with_a_wrong_link_is_not_believed_whoever_signed_it(
     signed: Path, kind: str, change: Any, why: str
 ) -> None:
     with pytest.raises(NotProven, match=why):
-        verify(resealed(published(signed), kind, change), [KEY.public], Policy(), NOW)
+        verify(resealed(published(signed), kind, change), Trust(keys=[KEY.public]), Policy(), NOW)
 
 
 def test_a_revoked_image_is_refused(copy: Path) -> None:

@@ -13,7 +13,7 @@ from osqual.attest.agent import SOCKET_VARIABLE, agent_keys
 from osqual.attest.keys import FILE_VARIABLE, SigningKey, read_public_key, signing_key, write_keys
 from osqual.attest.policy import Policy
 from osqual.attest.published_files import find_published
-from osqual.attest.verify import verify
+from osqual.attest.verify import Trust, verify
 from osqual.catalogue.catalogue import open_catalogue
 from osqual.errors import InvalidInput, PublishFailed
 from tests.fixtures.command import osqual
@@ -75,7 +75,7 @@ def test_a_run_is_signed_by_the_agent_and_proven_by_the_public_key(
     root = world.root / "catalogue"
     proof = verify(
         find_published(open_catalogue(root), str(root / LEAF)),
-        [read_public_key(tmp_path / "key.pub")],
+        Trust(keys=[read_public_key(tmp_path / "key.pub")]),
         Policy(),
         NOW,
     )

@@ -27,6 +27,13 @@ class Verified:
     statement: dict[str, Any]
     payload: bytes
     key_id: str
+    signer: str
+    """Who signed, in words."""
+
+
+def is_bundle(line: str) -> bool:
+    """Whether a line is a bundle of sigstore, which holds an envelope, and not one itself."""
+    return line.startswith("{") and '"mediaType"' in line and '"dsseEnvelope"' in line
 
 
 def seal(statement: dict[str, Any], key: Signer) -> str:
@@ -49,18 +56,28 @@ def unseal(text: str, keys: Sequence[PublicKey]) -> Verified:
     signed = _signed_bytes(payload_type, payload)
     for key in keys:
         if any(id == key.id and key.verifies(data, signed) for id, data in signatures):
-            try:
-                statement = json.loads(payload)
-            except ValueError as error:
-                raise NotProven("What was signed is not JSON.") from error
-            if not isinstance(statement, dict):
-                raise NotProven("What was signed is not a statement.")
-            return Verified(statement=statement, payload=payload, key_id=key.id)
+            return Verified(
+                statement=statement_of(payload),
+                payload=payload,
+                key_id=key.id,
+                signer=f"the key {key.id[:16]}",
+            )
     raise NotProven(
         "No key that is trusted has signed this.",
         details="trusted: " + (", ".join(key.id[:16] for key in keys) or "none"),
         resolution="give the public key with --key, or with attest.trusted in osqual.yaml",
     )
+
+
+def statement_of(payload: bytes) -> dict[str, Any]:
+    """What was signed. Raises NotProven."""
+    try:
+        statement = json.loads(payload)
+    except ValueError as error:
+        raise NotProven("What was signed is not JSON.") from error
+    if not isinstance(statement, dict):
+        raise NotProven("What was signed is not a statement.")
+    return statement
 
 
 def _signed_bytes(payload_type: str, payload: bytes) -> bytes:

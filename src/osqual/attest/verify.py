@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from osqual.attest.envelope import NotProven, unseal
+from osqual.attest.envelope import NotProven, Verified, is_bundle, unseal
+from osqual.attest.keyless import Keyless
 from osqual.attest.policy import Policy, objections
 from osqual.attest.public_key import PublicKey
 from osqual.attest.statements import (
@@ -56,9 +57,28 @@ class Proof:
         }
 
 
-def verify(published: Published, keys: Sequence[PublicKey], policy: Policy, now: datetime) -> Proof:
+@dataclass(frozen=True, kw_only=True)
+class Trust:
+    """Whose signatures are believed."""
+
+    keys: Sequence[PublicKey] = ()
+    keyless: Keyless | None = None
+
+    def unseal(self, line: str) -> Verified:
+        """A statement, once its signature holds. Raises NotProven."""
+        if not is_bundle(line):
+            return unseal(line, self.keys)
+        if self.keyless is None:
+            raise NotProven(
+                "This was signed by an identity, and none is trusted.",
+                resolution="give it with --identity, or with attest.identities in osqual.yaml",
+            )
+        return self.keyless.unseal(line)
+
+
+def verify(published: Published, trust: Trust, policy: Policy, now: datetime) -> Proof:
     """What the published files prove. Raises NotProven with the first thing that does not hold."""
-    statements, key_id = _signed(published, keys)
+    statements, signer = _signed(published, trust)
     provenance, result = statements[PROVENANCE], statements[TEST_RESULT]
     record = _attested_record(published, result)
     _check_images(published, record, provenance, result)
@@ -78,9 +98,9 @@ def verify(published: Published, keys: Sequence[PublicKey], policy: Policy, now:
         images=published.images,
         run=str(record["run"]),
         ended_at=str(record["ended_at"]),
-        key_id=key_id,
+        key_id=signer.key_id,
         proven=(
-            f"signed by the key {key_id[:16]}",
+            f"signed by {signer.signer}",
             f"base {base[:12]} → recipe {record['recipe']['digest'][:12]} → "
             f"{len(published.images)} image(s) → record",
             f"qualified by the run {record['run']}, which ended at {record['ended_at']}",
@@ -89,21 +109,18 @@ def verify(published: Published, keys: Sequence[PublicKey], policy: Policy, now:
     )
 
 
-def _signed(
-    published: Published, keys: Sequence[PublicKey]
-) -> tuple[dict[str, dict[str, Any]], str]:
-    """Both statements by their kind, and the key; each byte of the file has to be as it was."""
+def _signed(published: Published, trust: Trust) -> tuple[dict[str, dict[str, Any]], Verified]:
+    """Both statements by their kind, and who signed; each byte of the file has to be as it was."""
     lines = published.attestation.splitlines()
     if not lines:
         raise NotProven(
             f"{published.configuration} has no attestation.",
-            resolution="qualify it with a signing key: attest.key in osqual.yaml",
+            resolution="qualify it with a signing key: attest.key or attest.keyless in osqual.yaml",
         )
     found = {}
-    key_id = ""
     for line in lines:
-        verified = unseal(line, keys)
-        statement, key_id = verified.statement, verified.key_id
+        verified = trust.unseal(line)
+        statement = verified.statement
         if statement.get("_type") != STATEMENT:
             raise NotProven("The attestation is no in-toto statement of version 1.")
         found[str(statement.get("predicateType"))] = statement
@@ -114,7 +131,7 @@ def _signed(
         )
     if published.attestation != "".join(f"{line}\n" for line in lines):
         raise NotProven("The attestation is not as it was written.")
-    return found, key_id
+    return found, verified
 
 
 def _attested_record(published: Published, result: Mapping[str, Any]) -> dict[str, Any]:

@@ -79,9 +79,9 @@ def promoted(
     from datetime import UTC, datetime
 
     from osqual.attest.envelope import NotProven
-    from osqual.attest.keys import read_public_key
     from osqual.attest.policy import Policy, objections, read_policy
     from osqual.attest.published_files import read_published_files
+    from osqual.attest.trust import trust_of
     from osqual.attest.verify import verify
     from osqual.catalogue.channels import Promoted
     from osqual.catalogue.facts import Standing, facts_of
@@ -103,10 +103,9 @@ def promoted(
             details="\n".join(filter(None, against)),
             resolution="qualify it first: osqual run LEAF",
         )
-    trusted = load_settings(catalogue.root, os.environ).attest.trusted
-    if trusted:
-        keys = [read_public_key(catalogue.root / name) for name in trusted]
-        verify(published, keys, wanted, now)
+    settings = load_settings(catalogue.root, os.environ).attest
+    if settings.trusted or settings.identities:
+        verify(published, trust_of(settings, catalogue.root), wanted, now)
     record = json.loads(published.record)
     return Promoted(
         images=published.images,

@@ -16,6 +16,7 @@ EPILOG = """\b
 Examples:
   osqual verify debian/12/qemu/swarm-20.10/docker-20.10 --key keys/release.pub
   osqual verify ami-0977d7933110e9633 --policy policy.yaml
+  osqual verify LEAF --identity https://github.com/acme/os-images/.github/workflows/osqual.yml@refs/heads/main
   osqual verify image.qcow2 --format json
 
 Works offline. Exit codes: 0 proven, 1 not proven, 2 wrong input.
@@ -34,6 +35,19 @@ that is not qualified.
     multiple=True,
     help="A public key to believe; repeatable. Default: attest.trusted of osqual.yaml.",
 )
+@click.option(
+    "--identity",
+    "identities",
+    multiple=True,
+    help="An identity to believe that signed without a key (sigstore), such as a workflow's URL; "
+    "repeatable. Default: attest.identities of osqual.yaml.",
+)
+@click.option(
+    "--issuer",
+    default="https://token.actions.githubusercontent.com",
+    show_default=True,
+    help="Who vouches for --identity.",
+)
 @click.option("--policy", type=click.Path(path_type=Path), help="What the record must meet.")
 @click.option(
     "--format",
@@ -48,6 +62,8 @@ def verify(
     *,
     what: str | None,
     keys: tuple[Path, ...],
+    identities: tuple[str, ...],
+    issuer: str,
     policy: Path | None,
     form: str,
     start: Path,
@@ -61,29 +77,38 @@ def verify(
         query = _query(sys.stdin.read() if what is None else "{}")
         what = what or query.get("leaf") or query.get("image")
         keys = keys or tuple(Path(name) for name in [query.get("key")] if name)
+        identities = identities or tuple(filter(None, [query.get("identity")]))
+        issuer = query.get("issuer", issuer)
         policy = policy or (Path(query["policy"]) if query.get("policy") else None)
         start = Path(query.get("catalogue", start))
     if not what:
         raise click.UsageError("Which configuration, or which image?")
-    _print(_proof(what, keys, policy, start), form)
+    _print(_proof(what, keys, [(name, issuer) for name in identities], policy, start), form)
 
 
-def _proof(what: str, keys: tuple[Path, ...], policy: Path | None, start: Path) -> "Proof":
+def _proof(
+    what: str,
+    keys: tuple[Path, ...],
+    identities: list[tuple[str, str]],
+    policy: Path | None,
+    start: Path,
+) -> "Proof":
     from datetime import UTC, datetime
 
-    from osqual.attest.keys import read_public_key
+    from osqual.attest.keyless import Identity
     from osqual.attest.policy import Policy, read_policy
     from osqual.attest.published_files import find_published
+    from osqual.attest.trust import trust_of
     from osqual.attest.verify import verify as prove
     from osqual.catalogue.catalogue import open_catalogue
     from osqual.settings import load_settings
 
     catalogue = open_catalogue(start)
     settings = load_settings(catalogue.root, os.environ)
-    files = keys or tuple(catalogue.root / name for name in settings.attest.trusted)
+    named = [Identity(identity=identity, issuer=issuer) for identity, issuer in identities]
     return prove(
         find_published(catalogue, what),
-        [read_public_key(path) for path in files],
+        trust_of(settings.attest, catalogue.root, keys, named),
         Policy() if policy is None else read_policy(policy),
         datetime.now(UTC),
     )
