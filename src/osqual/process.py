@@ -125,6 +125,29 @@ def run(
     return completed
 
 
+def start_detached(
+    argv: Sequence[str], *, cwd: Path, output: Path, without: Sequence[str] = ()
+) -> "subprocess.Popen[bytes]":
+    """Start a command that goes on when this process ends; what it prints goes to a file.
+
+    `without` names variables that it does not get. Raises InfrastructureError.
+    """
+    env = {name: value for name, value in child_environment(None).items() if name not in without}
+    try:
+        with output.open("ab") as sink:
+            return subprocess.Popen(
+                list(argv),
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise InfrastructureError(f"Cannot start {argv[0]}: {error}") from error
+
+
 def child_environment(extra: Mapping[str, str] | None) -> dict[str, str]:
     """This process's environment with more added, and without what tests do to this process."""
     return without_faults({**os.environ, **(extra or {})})

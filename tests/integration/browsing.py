@@ -49,12 +49,16 @@ class Visitor:
     root: str
     noticed: list[str] = field(default_factory=list)
 
+    def follow(self, page: Page) -> Page:
+        """Notice what the page says and asks for from now on."""
+        page.on("console", lambda message: self.noticed.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: self.noticed.append(f"error: {error}"))
+        page.on("request", lambda request: self._request(request.url))
+        return page
+
     def open(self, page: str, **values: str) -> Page:
         """Open a page of the site and wait until it is drawn."""
-        found = self.context.new_page()
-        found.on("console", lambda message: self.noticed.append(f"{message.type}: {message.text}"))
-        found.on("pageerror", lambda error: self.noticed.append(f"error: {error}"))
-        found.on("request", lambda request: self._request(request.url))
+        found = self.follow(self.context.new_page())
         fragment = f"#{urlencode(values)}" if values else ""
         found.goto(f"{self.root}/{page}.html{fragment}")
         expect(found.locator("#view")).not_to_have_attribute("aria-busy", "true")

@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "matrix": ("Ask", "matrix:matrix", "The support matrix."),
     "show": ("Ask", "show:show", "One configuration: inputs, images, last verdict."),
     "site": ("Ask", "site:site", "All of it as pages to look at."),
+    "serve": ("Ask", "serve:serve", "The same pages live, with what runs now."),
     "recipes": ("Ask", "recipes:recipes", "Recipes and the configurations that share them."),
     "ancestry": ("Ask", "ancestry:ancestry", "What derives from an image."),
     "history": ("Ask", "history:history", "Every build of a configuration and what changed."),

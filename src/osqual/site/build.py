@@ -21,7 +21,7 @@ from osqual.site.configuration_data import configuration_document, mute_document
 from osqual.site.duration_data import durations_document
 from osqual.site.image_data import images_document
 from osqual.site.numbered import LETTERS, Numbered, matrix_document
-from osqual.site.pages import write_pages
+from osqual.site.pages import Additions, write_pages
 from osqual.site.past_runs import (
     PastRun,
     batches,
@@ -52,6 +52,7 @@ class Wish:
     only_here: bool = True
     """Whether only runs of this very directory are its own: not so where machines share a store."""
     runs_each: int = 20
+    additions: Additions = field(default_factory=Additions)
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
 
@@ -93,7 +94,7 @@ def build_site(wish: Wish, writer: SiteWriter) -> Built:
         writer.data(f"tests/{number}", test_document(test))
     writer.data("durations", durations_document(runs, ordered))
     writer.data("runs", [run_line(run) for run in runs[-RECENT:][::-1]])
-    write_pages(writer, wish.title, __version__)
+    write_pages(writer, wish.title, __version__, wish.additions)
     return Built(
         configurations=len(configurations),
         runs=len(runs),

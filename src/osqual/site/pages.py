@@ -1,7 +1,7 @@
 """The pages themselves: one layout, one script a page, and what all of them share."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -29,7 +29,21 @@ class Page:
     data: tuple[str, ...] = ("catalogue",)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Additions:
+    """What a server's pages have beyond those of files."""
+
+    policy: str = POLICY
+    pages: tuple[Page, ...] = ()
+    scripts: tuple[str, ...] = ()
+    """On every page, behind those of the page itself."""
+    styles: tuple[str, ...] = ()
+    assets: Mapping[str, bytes] = field(default_factory=dict)
+    """File below `assets` -> its content."""
+
+
 SHARED = ("core", "states", "elements", "table")
+STYLES = ("tokens", "base", "parts", "matrix")
 PAGES = (
     Page(
         name="index",
@@ -89,22 +103,25 @@ PAGES = (
 )
 
 
-def write_pages(writer: SiteWriter, title: str, version: str) -> None:
+def write_pages(writer: SiteWriter, title: str, version: str, additions: Additions) -> None:
     """Every page, and the files that they share."""
     template = _environment().get_template("page.html.jinja")
-    for page in PAGES:
+    pages = PAGES + additions.pages
+    for page in pages:
         writer.text(
             f"{page.name}.html",
             template.render(
                 page=page,
-                pages=PAGES,
-                shared=SHARED,
-                policy=POLICY,
+                pages=pages,
+                scripts=SHARED + page.scripts + additions.scripts,
+                styles=STYLES + additions.styles,
+                policy=additions.policy,
                 title=plain_line(title, 80),
                 version=version,
             ),
         )
-    for name, content in _assets(files("osqual.site").joinpath("assets")):
+    own = dict(assets_in(files("osqual.site").joinpath("assets")))
+    for name, content in {**own, **additions.assets}.items():
         writer.bytes(f"assets/{name}", content)
 
 
@@ -118,9 +135,10 @@ def _environment() -> Environment:
     )
 
 
-def _assets(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, bytes]]:
+def assets_in(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, bytes]]:
+    """Every file below a folder of the package, by its path."""
     for item in sorted(folder.iterdir(), key=lambda item: item.name):
         if item.is_dir():
-            yield from _assets(item, f"{prefix}{item.name}/")
+            yield from assets_in(item, f"{prefix}{item.name}/")
         else:
             yield f"{prefix}{item.name}", item.read_bytes()
