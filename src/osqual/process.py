@@ -125,9 +125,25 @@ def run(
     return completed
 
 
+@dataclass(frozen=True, kw_only=True)
+class Detached:
+    """A command that goes on by itself."""
+
+    child: subprocess.Popen[bytes]
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.child.pid
+
+    def ended(self) -> int | None:
+        """Its exit status; None while it runs. Whoever started it asks now and then."""
+        return self.child.poll()
+
+
 def start_detached(
     argv: Sequence[str], *, cwd: Path, output: Path, without: Sequence[str] = ()
-) -> "subprocess.Popen[bytes]":
+) -> Detached:
     """Start a command that goes on when this process ends; what it prints goes to a file.
 
     `without` names variables that it does not get. Raises InfrastructureError.
@@ -135,7 +151,7 @@ def start_detached(
     env = {name: value for name, value in child_environment(None).items() if name not in without}
     try:
         with output.open("ab") as sink:
-            return subprocess.Popen(
+            child = subprocess.Popen(
                 list(argv),
                 cwd=cwd,
                 env=env,
@@ -146,6 +162,7 @@ def start_detached(
             )
     except OSError as error:
         raise InfrastructureError(f"Cannot start {argv[0]}: {error}") from error
+    return Detached(child=child)
 
 
 def child_environment(extra: Mapping[str, str] | None) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """`osqual serve` without a browser: who may look, who may act, what is streamed."""
 
 import json
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,9 +19,11 @@ from osqual.serve.access import COOKIE, SESSION_S, Access, is_loopback, own_toke
 from osqual.serve.actions import Actions
 from osqual.serve.app import Server
 from osqual.serve.live_site import LiveSite
+from osqual.serve.server import Serving
 from osqual.serve.tails import EventLines, Tail, files_of
 from osqual.settings import Settings
 from osqual.store.lock import orchestrator_lock
+from tests.fixtures.command import osqual
 from tests.fixtures.serving import RUNNING, TOKEN, Served, made_served
 
 HERE = {"sec-fetch-site": "same-origin"}
@@ -417,3 +420,54 @@ def test_other_addresses_need_a_token_that_somebody_chose(
 )
 def test_which_addresses_only_this_machine_reaches(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "certificate", "free", "asked", "status"),
+    [
+        ("127.0.0.1", (), None, True, "localhost", 200),
+        ("127.0.0.1", ("images.example.org",), None, False, "images.example.org", 303),
+        ("0.0.0.0", ("images.example.org",), Path("c.pem"), False, "images.example.org", 303),
+        ("192.0.2.1", (), None, False, "192.0.2.1:8765", 303),
+        ("192.0.2.1", (), None, False, "localhost", 403),
+    ],
+)
+def test_where_it_listens_decides_what_is_shown_to_whom(
+    house: House,
+    host: str,
+    names: tuple[str, ...],
+    certificate: Path | None,
+    free: bool,
+    asked: str,
+    status: int,
+) -> None:
+    wanted = Serving(
+        catalogue=house.served.catalogue,
+        settings=house.actions.settings,
+        store=house.actions.store,
+        title="",
+        host=host,
+        port=0,
+        token=TOKEN,
+        names=names,
+        certificate=certificate,
+    )
+    access = wanted.access()
+    assert (access.open_to_read, access.secure) == (free, certificate is not None)
+    server = Server(access=access, site=house.site, actions=house.actions)
+    client = httpx.Client(transport=InProcess(server.application()), base_url="http://x")
+    assert client.get("/index.html", headers={"host": asked}).status_code == status
+
+
+def test_a_port_that_is_taken_and_a_key_without_a_certificate_are_said(
+    house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OSQUAL_STATE_DIR", str(house.served.state))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert osqual("serve", "-C", str(house.served.catalogue), "--port", port) == 2
+    assert f"port {port}" in capsys.readouterr().err
+    assert osqual("serve", "-C", str(house.served.catalogue), "--key", "k.pem") == 2
+    assert "both" in capsys.readouterr().err
+    assert osqual("serve", "-C", str(house.served.catalogue), "--bind", "0.0.0.0") == 2
+    assert "needs a token" in capsys.readouterr().err

@@ -44,7 +44,7 @@ Exit codes: 0 stopped, 2 cannot serve that.
     metavar="HOST",
     multiple=True,
     help="A name under which browsers reach it, beside ADDRESS; repeatable. Requests for other "
-    "names are refused.",
+    "names are refused, and with one looking needs the token too.",
 )
 @click.option(
     "--token-file",

@@ -1,7 +1,6 @@
 """What somebody who has signed in may do: stop a run, and have one made again on its image."""
 
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -14,7 +13,7 @@ from sqlalchemy import make_url
 from osqual.catalogue.catalogue import open_catalogue
 from osqual.context import RunOptions
 from osqual.errors import InfrastructureError, UsageError
-from osqual.process import start_detached, tail
+from osqual.process import Detached, start_detached, tail
 from osqual.report.runs import run_state
 from osqual.settings import Settings
 from osqual.store.lock import orchestrator_lock
@@ -34,7 +33,7 @@ class Actions:
     settings: Settings
     command: tuple[str, ...] = (sys.executable, "-m", "osqual")
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
-    _children: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+    _children: list[Detached] = field(default_factory=list)
 
     def cancel(self, run_id: str) -> dict[str, Any]:
         """Ask a run to stop. Raises NotFound, or UsageError when it does not run."""
@@ -73,7 +72,7 @@ class Actions:
         return {"job": done.job, "queue": done.queue}
 
     def _start(self, run_id: str, cwd: Path) -> dict[str, Any]:
-        self._children = [child for child in self._children if child.poll() is None]
+        self._children = [child for child in self._children if child.ended() is None]
         output = self.settings.directories.state / "serve" / f"rerun-{time.time_ns()}.log"
         output.parent.mkdir(parents=True, exist_ok=True)
         known = {row["id"] for row in self.store.runs(limit=1000)}
@@ -86,9 +85,9 @@ class Actions:
             for row in self.store.runs(limit=20):
                 if row["id"] not in known and row["owner"].startswith(f"{child.pid}:"):
                     return {"run": row["id"], "configuration": row["configuration"]}
-            if child.poll() is not None:
+            if child.ended() is not None:
                 raise InfrastructureError(
-                    f"`osqual rerun {run_id}` has ended with {child.returncode}.",
+                    f"`osqual rerun {run_id}` has ended with {child.ended()}.",
                     details=tail(output.read_text(errors="replace")),
                 )
             time.sleep(POLL_S)

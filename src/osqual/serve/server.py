@@ -39,12 +39,15 @@ class Serving:
     runs_each: int = 20
 
     def access(self) -> Access:
-        """Who may do what. On loopback looking is free: who is on this machine can look anyway."""
+        """Who may do what. Where only this machine reaches it, looking is free.
+
+        A name that was added stands for a server in front of this one, with others behind it.
+        """
         local = is_loopback(self.host)
         named = {self.host, f"[{self.host}]", *self.names}
         return Access(
             token=self.token,
-            open_to_read=local,
+            open_to_read=local and not self.names,
             names=named | (LOOPBACK_NAMES if local else set()),
             secure=self.certificate is not None,
         )
