@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,8 +112,13 @@ def test_a_history_that_decides_nothing_may_change_and_counts_once_it_decides(
     first = facts(root)
     asked: list[str] = []
     look = os.lstat
+
+    def noted(path: Any, **more: Any) -> os.stat_result:
+        asked.append(str(path))
+        return look(path, **more)
+
     with monkeypatch.context() as patch:
-        patch.setattr(os, "lstat", lambda path, **more: (asked.append(str(path)), look(path))[1])
+        patch.setattr(os, "lstat", noted)
         assert facts(root) == first
     assert any(path.endswith(f"{LEAF}/qualification.json") for path in asked)
     assert not any(path.endswith("packer_build_history.json") for path in asked)

@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 REATTACH = "TF_REATTACH_PROVIDERS"
-QUIET = dict.fromkeys(
-    ("TF_LOG", "TF_LOG_PROVIDER", "TF_LOG_SDK", "TF_LOG_SDK_HELPER_SCHEMA", "TF_LOG_SDK_MUX"), "ERROR"
-)
+LOGS = ("TF_LOG", "TF_LOG_PROVIDER", "TF_LOG_SDK", "TF_LOG_SDK_HELPER_SCHEMA", "TF_LOG_SDK_MUX")
+QUIET = dict.fromkeys(LOGS, "ERROR")
 """It would log thousands of lines for each command."""
 _SAYS = re.compile(rf"{REATTACH}='(?P<value>.*)'")
 
