@@ -28,8 +28,8 @@ AROUND = QemuSurroundings(
     clean_script=Path("/run/osqual-clean.sh"),
     clean_variable=("OSQUAL_BUILD_KEY", "AAAA"),
     collect_script=Path("/run/collect.sh"),
-    base_inventory=Path("/run/base.inventory.txt"),
-    image_inventory=Path("/run/image.inventory.txt"),
+    base_inventory=Path("/run/base.inventory"),
+    image_inventory=Path("/run/image.inventory"),
 )
 
 
@@ -116,8 +116,8 @@ def test_the_machine_is_looked_at_first_and_cleaned_and_looked_at_last() -> None
     assert " live disk >" in base["execute_command"]
     assert " live >" in live["execute_command"]
     assert " disk secrets >>" in disk["execute_command"], "added to what ran before cleaning"
-    assert fetched_base["destination"] == "/run/base.inventory.txt"
-    assert fetched["destination"] == "/run/image.inventory.txt"
+    assert fetched_base["destination"] == "/run/base.inventory"
+    assert fetched["destination"] == "/run/image.inventory"
 
 
 def test_only_our_manifest_is_written() -> None:

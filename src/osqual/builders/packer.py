@@ -57,6 +57,7 @@ from osqual.template_hcl import PLUGINS
 
 NAME = "packer"
 COLLECT_NAME = "collect.sh"
+IMAGE_INVENTORY, BASE_INVENTORY = "image.inventory", "base.inventory"
 
 # Packer names no address for its network card, so QEMU gives it that of a first one.
 MAC = "52:54:00:12:34:56"
@@ -161,6 +162,8 @@ def _build(
             ("disk", "output"),
             ("file", "packer_cache"),
             ("file", COLLECT_NAME),
+            ("file", IMAGE_INVENTORY),
+            ("file", BASE_INVENTORY),
         ):
             stack.enter_context(short_lived(kind, f"packer {name}", directory / name, scope))
         around = _surroundings(request, base, directory, scope)
@@ -223,8 +226,8 @@ def _surroundings(
         clean_script=script,
         clean_variable=key_variable(identity.public_key),
         collect_script=directory / COLLECT_NAME,
-        base_inventory=directory / "base.inventory.txt",
-        image_inventory=directory / "image.inventory.txt",
+        base_inventory=directory / BASE_INVENTORY,
+        image_inventory=directory / IMAGE_INVENTORY,
     )
 
 
