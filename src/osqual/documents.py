@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 4 * 1024 * 1024
 """No file of a catalogue that people write, or that publishing appends to, comes near this."""
 MAX_DEPTH = 100
+_TOO_DEEP = f"is nested more than {MAX_DEPTH} levels deep"
 MAX_NODES = 200_000
 
 KeyPath = Sequence[str | int]
@@ -87,7 +88,9 @@ def load_json(text: str, source: str) -> Any:
     except json.JSONDecodeError as error:
         message = f"not valid JSON: {error.msg} (column {error.colno})"
         raise InvalidFile(source, message, line=error.lineno) from error
-    except (ValueError, RecursionError) as error:  # an integer of 5,000 digits; endless nesting
+    except RecursionError as error:
+        raise InvalidFile(source, _TOO_DEEP) from error
+    except ValueError as error:  # an integer of 5,000 digits
         raise InvalidFile(source, f"not usable JSON: {error}") from error
     if text.count("{") + text.count("[") > MAX_DEPTH:
         _check_depth(value, source)
@@ -131,7 +134,7 @@ def _check_depth(value: Any, source: str) -> None:
         if not inner:
             return
         level = inner
-    raise InvalidFile(source, f"is nested more than {MAX_DEPTH} levels deep")
+    raise InvalidFile(source, _TOO_DEEP)
 
 
 def _check_text(value: Any, text: str, source: str) -> None:
@@ -162,8 +165,7 @@ def _check_yaml_depth(text: str, source: str) -> None:
             depth -= 1
         if depth > MAX_DEPTH:
             line = event.start_mark.line + 1 if event.start_mark else 0
-            message = f"is nested more than {MAX_DEPTH} levels deep"
-            raise InvalidFile(source, message, line=line)
+            raise InvalidFile(source, _TOO_DEEP, line=line)
 
 
 def _check_expansion(text: str, source: str) -> None:

@@ -82,7 +82,7 @@ def test_links_inside_are_followed(tmp_path: Path) -> None:
     [
         ('{"a": 1,\n "b": }', "f:2: not valid JSON"),
         ("", "f:1: not valid JSON"),
-        ("[" * 100_000, "f.*JSON"),
+        ("[" * 100_000, "nested more than 100"),
         ("[" * 150 + "]" * 150, "nested more than 100"),
         ("1" * 5000, "not usable JSON"),
         ('{"a": "\\ud800"}', "half a character"),

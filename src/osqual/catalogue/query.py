@@ -29,7 +29,8 @@ def find_images(
     """Every published image that is wanted: best standing first, else in the order of the facts."""
     chosen = [item for item in facts if item.images and item.standing in standings]
     chosen.sort(key=lambda item: STANDINGS[item.standing])
-    wanted = {region for item in chosen for region in item.images if in_region(region)}
+    regions: set[str] = set().union(*(item.images for item in chosen))
+    wanted = {region for region in regions if in_region(region)}
     return [
         Match(item.images[region], region, item)
         for item in chosen
