@@ -77,6 +77,7 @@ def assert_published_once(world: DurableWorld) -> None:
     assert [path.name for path in world.leaf.iterdir() if path.name.endswith(".tmp")] == []
 
 
+@pytest.mark.timeout(1500)  # ten runs, each killed and resumed: minutes on a machine that is busy
 def test_killed_anywhere_while_publishing(template: DurableWorld, tmp_path: Path) -> None:
     with_remote(template)
     passed = boundaries_of_publishing(copy_with_remote(template, tmp_path / "whole"))
