@@ -119,7 +119,7 @@ class Keyless:
                 continue
             except Exception as error:  # whatever a bundle that was tampered with makes it do
                 raise NotProven("This is no attestation.", details=repr(error)) from error
-            if kind != PAYLOAD_TYPE or bundle.to_json() != line:
+            if kind != PAYLOAD_TYPE or bundle.to_json() != line or not _is_signed_by_its_log(line):
                 raise NotProven("The attestation is not as it was written.")
             signer = f"{one.identity} ({one.issuer})"
             return Verified(
@@ -130,6 +130,15 @@ class Keyless:
             details=why,
             resolution="give the identity with --identity, or attest.identities in osqual.yaml",
         )
+
+
+def _is_signed_by_its_log(line: str) -> bool:
+    """Whether the name at the checkpoint's signature, which nothing signs, is that of the log."""
+    (entry,) = json.loads(line)["verificationMaterial"]["tlogEntries"]
+    note = str(entry["inclusionProof"]["checkpoint"]["envelope"])
+    head, _, signatures = note.partition("\n\n")
+    name = head.partition("\n")[0].partition(" ")[0]
+    return any(one.startswith(f"\u2014 {name} ") for one in signatures.splitlines())
 
 
 def _require() -> None:
