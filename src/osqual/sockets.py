@@ -9,6 +9,7 @@ import os
 import shutil
 import stat
 import tempfile
+import threading
 from pathlib import Path
 
 from osqual.errors import InfrastructureError
@@ -17,10 +18,16 @@ from osqual.scope import RunScope
 LINK_NAME = "sockets"
 # What is left of 107 bytes for file names, ssh's temporary suffix (17) included.
 MAX_DIRECTORY_BYTES = 60
+_making = threading.Lock()
 
 
 def socket_directory(scope: RunScope) -> Path:
     """The run's socket directory, made and journalled (kind `sockets`) when it is not there yet."""
+    with _making:  # threads that start machines side by side ask at the same moment
+        return _find_or_make(scope)
+
+
+def _find_or_make(scope: RunScope) -> Path:
     found = find_socket_directory(scope.directory)
     if found is not None and _make_private(found.parent):
         found.mkdir(mode=0o700, exist_ok=True)

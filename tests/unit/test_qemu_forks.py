@@ -13,6 +13,7 @@ from osqual.qemu.acceleration import Acceleration
 from osqual.qemu.ports import Group
 from osqual.qemu.seed import Seed
 from osqual.qemu.vm import vm_argv
+from osqual.sockets import remove_socket_directory, socket_directory
 from tests.scopes import Surroundings, make_cluster
 
 GROUP = Group(address="239.255.1.2", port=30123)
@@ -75,6 +76,15 @@ def test_what_was_not_saved_cannot_be_forked(tmp_path: Path) -> None:
     assert not is_saved(tmp_path)
     with pytest.raises(InfrastructureError, match="No cluster was saved"):
         fork_cluster(tmp_path, around.scope)
+
+
+def test_machines_that_start_side_by_side_share_one_socket_directory(tmp_path: Path) -> None:
+    for number in range(20):
+        scope = Surroundings(tmp_path / f"run-{number}").scope
+        found = at_once(socket_directory, [scope] * 4)
+        assert len(set(found)) == 1
+        assert len(scope.journal.unended()) == 1
+        remove_socket_directory(scope)
 
 
 def test_all_are_waited_for_before_the_first_failure_is_raised() -> None:
