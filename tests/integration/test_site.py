@@ -111,6 +111,22 @@ def test_the_end_of_a_long_console_is_there(visitor: Visitor, site: Path) -> Non
     visitor.is_unhurt(page)
 
 
+def test_packages_of_an_image_are_searched_and_what_it_has_beyond_its_base_is_told(
+    visitor: Visitor, site: Path
+) -> None:
+    last = list(make_runs(catalogue_of(site)["paths"][::2], 3))[-1]
+    page = visitor.open("run", c=last.path, run=last.run_id)
+    page.get_by_text("3 packages", exact=True).click()
+    expect(page.get_by_text("+ openssl:amd64 3.0.17")).to_be_visible()
+    page.get_by_text("all 3 packages").click()
+    rows = page.locator("#packages tbody tr")
+    expect(rows).to_have_count(3)
+    page.get_by_role("searchbox", name="search in packages").fill("docker 20")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("docker.io")
+    visitor.is_content(page)
+
+
 def test_filters_are_in_the_address_and_a_link_brings_them_back(visitor: Visitor) -> None:
     page = visitor.open("index")
     everything = page.get_by_role("status").inner_text()

@@ -9,12 +9,13 @@ import pytest
 
 from osqual.catalogue.catalogue import open_catalogue
 from osqual.site.build import Wish, build_site
+from osqual.site.image_contents import PackageLists
 from osqual.site.run_data import safe_url
 from osqual.site.writer import SiteWriter
 from osqual.times import epoch
 from tests.fixtures.catalogue_small import LEAF, publish, small_catalogue, write
 from tests.fixtures.shell import ONE, TWO, Shell
-from tests.fixtures.site import data_of, made_site
+from tests.fixtures.site import data_of, made_site, put_image_contents
 
 
 @pytest.fixture(scope="module")
@@ -199,3 +200,18 @@ def test_only_links_of_the_web_are_links() -> None:
     assert safe_url("https://ci.example.org/1") == "https://ci.example.org/1"
     assert safe_url("javascript:alert(1)") == ""
     assert epoch("nonsense") == 0.0
+
+
+def test_runs_of_one_image_share_its_packages_and_a_broken_list_is_none(tmp_path: Path) -> None:
+    for name in ("one", "two", "broken"):
+        put_image_contents(tmp_path / name, "evil \x1b[31m\u202e")
+    (tmp_path / "broken" / "image" / "sbom.cdx.json").write_text('{"components": [1]}')
+    lists = PackageLists(writer=SiteWriter(root=tmp_path / "site"))
+    one = lists.of(tmp_path / "one")
+    assert one["packageCount"] == 3
+    assert lists.of(tmp_path / "two") == one
+    assert lists.of(tmp_path / "broken") == lists.of(tmp_path / "nowhere") == {}
+    packages = data_of(tmp_path / "site", one["packages"])
+    assert ["docker.io", "20.10.24", "deb"] in packages
+    assert not any(char in str(packages) for char in "\x1b\u202e")
+    assert len(list((tmp_path / "site" / "data" / "packages").iterdir())) == 1

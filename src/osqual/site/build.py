@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from osqual import __version__
@@ -19,6 +20,7 @@ from osqual.report.plain import plain_line
 from osqual.report.run_report import RunReport
 from osqual.site.configuration_data import configuration_document, mute_document, run_line
 from osqual.site.duration_data import durations_document
+from osqual.site.image_contents import PackageLists
 from osqual.site.image_data import images_document
 from osqual.site.numbered import LETTERS, Numbered, matrix_document
 from osqual.site.pages import Additions, write_pages
@@ -131,6 +133,7 @@ def _runs(wish: Wish, numbered: Numbered) -> list[PastRun]:
 def _write_runs(wish: Wish, runs: Sequence[PastRun], writer: SiteWriter) -> TestHistories:
     """Each run's details, and from them what becomes of each test."""
     tests = TestHistories()
+    packages = PackageLists(writer=writer)
     for group in batches(runs):
         stored = [run.run_id for run in group if run.row is not None]
         rows = {
@@ -140,7 +143,10 @@ def _write_runs(wish: Wish, runs: Sequence[PastRun], writer: SiteWriter) -> Test
         for run in group:
             report: RunReport | None = complete(run, rows) if run.row is not None else None
             tests.add(run, report)
-            writer.data(run_file(run.file or 0), run_document(run, report))
+            document = run_document(run, report)
+            if run.row is not None:
+                document |= packages.of(Path(run.row["directory"]))
+            writer.data(run_file(run.file or 0), document)
     return tests
 
 

@@ -70,7 +70,7 @@ PAGES = (
         title="Run",
         lead="One run: its steps, its tests, its machines.",
         in_menu=False,
-        scripts=("run",),
+        scripts=("run-image", "run"),
     ),
     Page(
         name="tests",

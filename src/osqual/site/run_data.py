@@ -82,6 +82,7 @@ def _of_report(report: RunReport) -> dict[str, Any]:
         ],
         "consoles": [[console.name, console.text] for console in report.consoles],
         "left": list(report.left),
+        "imageChanges": {title: list(lines) for title, lines in report.image_changes.items()},
     }
 
 

@@ -26,6 +26,7 @@ osqual.pages.run = async function runPage(view, catalogue) {
       ...(run.suites ?? []).map(suiteCard),
       nodesCard(run),
       imagesCard(run),
+      osqual.imageContentsCard(run),
       consolesCard(run),
     ),
   );
