@@ -29,7 +29,7 @@ def find_images(
     """Every published image that is wanted: best standing first, else in the order of the facts."""
     chosen = [item for item in facts if item.images and item.standing in standings]
     chosen.sort(key=lambda item: STANDINGS[item.standing])
-    regions: set[str] = set().union(*(item.images for item in chosen))
+    regions = set[str]().union(*(item.images for item in chosen))
     wanted = {region for region in regions if in_region(region)}
     return [
         Match(item.images[region], region, item)
