@@ -163,6 +163,11 @@ def test_a_page_says_when_there_is_something_newer(visitor: Visitor, served: Ser
         step_names=("validate",),
     )
     store.close()
-    page.get_by_role("button", name="Show it").click()
-    expect(page.get_by_role("link", name=served.paths[3])).to_be_visible()
+    newer = page.get_by_role("row").filter(has_text=served.paths[3])
+    for _ in range(3):  # what ended just before may be new as well, and be there first
+        if not newer.count():
+            with page.expect_navigation():
+                page.get_by_role("button", name="Show it").click()
+            expect(page.get_by_role("table")).to_be_visible()
+    expect(newer.first).to_be_visible()
     visitor.is_unhurt(page)

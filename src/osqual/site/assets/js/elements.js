@@ -97,14 +97,16 @@ async function copied(text) {
 // A hint on whatever has data-tip, and on cells of the matrix, for the pointer and for the keyboard.
 osqual.hints = function hints() {
   let tip = null;
+  let owner = null;
   const hide = () => {
     tip?.remove();
     tip = null;
   };
-  const show = (event) => {
-    const target = event.target.closest?.("[data-tip], .cell");
+  const show = (event) => showFor(event.target.closest?.("[data-tip], .cell"));
+  const showFor = (target) => {
     hide();
     if (!target) return;
+    owner = target;
     tip = osqual.el("div.tip", { role: "presentation" }, target.dataset.tip ?? target.getAttribute("aria-label"));
     document.body.append(tip);
     const box = target.getBoundingClientRect();
@@ -115,7 +117,9 @@ osqual.hints = function hints() {
   document.addEventListener("pointerover", show);
   document.addEventListener("focusin", show);
   document.addEventListener("focusout", hide);
-  document.addEventListener("scroll", hide, { capture: true, passive: true });
+  // Focus may scroll to what it is given to: the hint then goes along.
+  const moved = () => (tip && owner === document.activeElement ? showFor(owner) : hide());
+  document.addEventListener("scroll", moved, { capture: true, passive: true });
   document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
 };
 
