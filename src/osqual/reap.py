@@ -18,6 +18,7 @@ from osqual.running import Marked, marked_processes
 from osqual.store.lock import orchestrator_lock
 from osqual.store.store import ENDED, Row, open_store
 from osqual.teardown import describe, remove_path
+from osqual.times import elapsed_s
 from osqual.workflow import Engine, end_resources
 
 RUNS = "runs"
@@ -209,7 +210,7 @@ def is_ours(run: Row, engine: Engine) -> bool:
 
 def is_old(since: float, older_than_s: float) -> bool:
     """Whether something that began then is old enough."""
-    return time.time() - since >= older_than_s
+    return elapsed_s(since, time.time()) >= older_than_s
 
 
 def place_of_run(job: Path) -> tuple[Path, str] | None:

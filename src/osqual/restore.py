@@ -19,6 +19,7 @@ from osqual.reusing import reuse_of, take_over
 from osqual.store.store import RUNNING, Row
 from osqual.teardown import is_there, set_aside
 from osqual.testing.stored import stored_suites
+from osqual.times import elapsed_s
 
 ANSWER_TIMEOUT_S = 60.0
 
@@ -43,7 +44,7 @@ def restore(context: RunContext) -> frozenset[str]:
     finished = {*well, *failed} - ({"destroy"} & {*failed})
     context.ended_well.update(well)
     context.step_seconds.update(
-        (name, rows[name]["ended_at"] - rows[name]["started_at"]) for name in finished
+        (name, elapsed_s(rows[name]["started_at"], rows[name]["ended_at"])) for name in finished
     )
     if "validate" in context.ended_well:
         restore_inputs(context, rows["validate"]["found"])

@@ -9,6 +9,11 @@ def iso(moment: float | datetime) -> str:
     return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def elapsed_s(since: float, until: float) -> float:
+    """Seconds from one wall-clock time to another; 0 when the clock was moved back between them."""
+    return max(0.0, until - since)
+
+
 def epoch(text: str) -> float:
     """Seconds since the epoch of an ISO 8601 time; 0 for what is none."""
     try:

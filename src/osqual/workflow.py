@@ -37,6 +37,7 @@ from osqual.settings import Settings
 from osqual.store.limits import Claim
 from osqual.store.store import Row, Store
 from osqual.testing.suites import run_suites
+from osqual.times import elapsed_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -408,7 +409,7 @@ def conclude(context: RunContext) -> RunResult:
         image_reused=image is not None and image.reused,
         published=tuple(context.published),
         kept=context.kept,
-        duration_s=time.time() - context.started_at,
+        duration_s=elapsed_s(context.started_at, time.time()),
         step_seconds=dict(context.step_seconds),
         errors=tuple(failures.run),
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 from osqual.store.store import Row
 from osqual.teardown import Kinds, is_there
+from osqual.times import elapsed_s
 
 _THERE = {True: "there", False: "gone", None: "unknown"}
 _RESERVED = ("port", "network", "limit")
@@ -19,7 +20,7 @@ def resource_document(row: Row, kinds: Kinds, now: float) -> dict[str, Any]:
     return {
         **{name: row[name] for name in names},
         "there": is_there(row, kinds),
-        "age_s": round(now - row["intended_at"], 1),
+        "age_s": round(elapsed_s(row["intended_at"], now), 1),
         "expires_in_s": None if row["expires_at"] is None else round(row["expires_at"] - now, 1),
     }
 

@@ -298,7 +298,7 @@ class Store:
         ended = steps.c.run_id.in_(last.scalar_subquery()) & (steps.c.status == "done")
         found: dict[str, list[float]] = {}
         for row in self._rows(select(steps.c.name, took).where(ended)):
-            found.setdefault(row["name"], []).append(float(row["took"]))
+            found.setdefault(row["name"], []).append(max(0.0, float(row["took"])))
         return found
 
     def rows_of(self, name: str, run_ids: Sequence[str]) -> dict[str, list[Row]]:

@@ -13,6 +13,7 @@ from osqual.machine import Machine
 from osqual.model import Cluster, Outcome, TestResult
 from osqual.scope import RunScope
 from osqual.sockets import socket_directory
+from osqual.times import elapsed_s
 
 POLL_S = 0.1
 GRACE_S = 60.0
@@ -90,7 +91,7 @@ def run_job(
     return JobEnd(
         job=job,
         exit_status=job.exit_status,
-        duration_s=time.time() - job.started_at,
+        duration_s=elapsed_s(job.started_at, time.time()),
         over_time=over_time,
         interrupted=interrupted,
     )
