@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.aws.provider import running_provider
+from tests.integration.aws.provider import REATTACH, running_provider
 from tests.integration.aws.proxy import FaultyCloud, faulty_cloud
 
 REGION, OTHER_REGION = "us-west-2", "us-east-1"
@@ -290,8 +290,8 @@ def ssh_server(room: Path) -> Iterator[int]:
 def terraform_config(room: Path, cloud_server: Cloud) -> Iterator[dict[str, str]]:
     """Where providers come from: a local mirror, if one is named; else as the user has it.
 
-    A mirror's provider is started once for all; Terraform would do so for each command, and compute
-    its checksum each time.
+    A mirror's provider is started once for all; Terraform would do so for each command. For tests
+    with one of their own it is overridden: its checksum is not computed before each command then.
     """
     mirror = os.environ.get("OSQUAL_TEST_TERRAFORM_MIRROR")
     if not mirror:
@@ -300,8 +300,10 @@ def terraform_config(room: Path, cloud_server: Cloud) -> Iterator[dict[str, str]
     binaries = Path(mirror).glob("registry.terraform.io/hashicorp/aws/*/linux_amd64/terraform-*")
     unpacked = [path for path in binaries if path.suffix != ".zip"]
     config = room / "terraform.rc"
+    override = f'"hashicorp/aws" = "{unpacked[0].parent}"\n' if unpacked else ""
     config.write_text(
-        f'provider_installation {{\nfilesystem_mirror {{\npath = "{mirror}"\n}}\n}}\n'
+        f"provider_installation {{\ndev_overrides {{\n{override}}}\n"
+        f'filesystem_mirror {{\npath = "{mirror}"\n}}\n}}\n'
     )
     found = {"TF_CLI_CONFIG_FILE": str(config)}
     if not unpacked:
@@ -381,6 +383,13 @@ class World:
         self.settings("terraform: {module: ./module}\n")
         for name in ("integration.sh", "framework.sh"):
             (self.product / name).write_text("#!/bin/sh\n")
+
+    def own_provider(self) -> None:
+        """Have Terraform start the provider for each command, as it does for a person.
+
+        For what interrupts a provider, or has its cloud fail: the shared one serves others too.
+        """
+        self.env.pop(REATTACH, None)
 
     def edit_template(self, **builder: Any) -> None:
         path = self.leaf / "packer.json"

@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.aws, pytest.mark.timeout(1200)]
 
 @pytest.mark.unproven
 def test_neither_apply_nor_destroy_comes_to_its_end(world: World) -> None:
+    world.own_provider()
     world.settings("retries: {attempts: 1}\ntime_limits: {destroy: 40}\n")
     proxy = world.cloud.proxy
     # Packer's machine is the first; of the cluster's two nodes one is made and one is refused.
@@ -79,6 +80,7 @@ def wait_for(condition: Callable[[], bool], child: "subprocess.Popen[str]") -> N
 
 
 def test_an_interrupt_while_terraform_applies_ends_everything(world: World) -> None:
+    world.own_provider()
     child = world.start("run", LEAF)
     wait_for(lambda: world.cloud.proxy.calls.count("RunInstances") >= 2, child)
     child.send_signal(signal.SIGINT)

@@ -46,7 +46,7 @@ def test_an_agent_inside_is_reached_through_the_master(
     assert len(identity.known_hosts.read_text().splitlines()) == 2
 
     (_, again) = parse_cluster(cluster_document(cluster)).nodes
-    machine = Machine(again, identity, tmp_path, Cancellation())
+    machine = Machine(again, identity, room, Cancellation())  # a socket's path is short
     said = machine.run(["sh", "-c", 'echo "$SSH_CONNECTION"']).stdout.split()
     assert said[3] == str(ssh_server)
     machine.close()

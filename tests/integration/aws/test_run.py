@@ -26,6 +26,7 @@ def stumble(world: World) -> None:
 
 
 def test_from_a_template_to_published_images(world: World) -> None:
+    world.own_provider()
     stumble(world)
     result = world.run()
     assert result["verdict"] == "qualified"
