@@ -126,7 +126,8 @@ true
 @pytest.mark.parametrize(("shell", "script"), [("zsh", ZSH), ("fish", FISH)])
 def test_other_shells_complete_as_bash_does(tmp_path: Path, shell: str, script: str) -> None:
     if shutil.which(shell) is None:
-        pytest.skip(f"not installed: {shell}")
+        refuse = pytest.fail if os.environ.get("OSQUAL_TEST_REQUIRE_ALL") else pytest.skip
+        refuse(f"not installed: {shell}")
     small_catalogue(tmp_path, LEAF)
     for name, text in {"osqual.yaml": "", "seen": "", "typed": "\n".join([*TYPED, ""])}.items():
         (tmp_path / name).write_text(text)
