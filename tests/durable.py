@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable, Sequence
@@ -281,6 +282,13 @@ class DurableWorld:
         (world.catalogue / "osqual.yaml").write_text("products: products\n")
         new_store(world.settings).close()
         return world
+
+    def suites_take(self, seconds: float) -> None:
+        """Have both suites last so long, from now on."""
+        suite = self.catalogue / "products" / "thing" / "suite.sh"
+        text, count = re.subn(r"(?m)^sleep \S+$", f"sleep {seconds}", suite.read_text())
+        assert count == 1
+        suite.write_text(text)
 
     def add_release(self, release: str) -> Path:
         """Another configuration, which shares the first one's recipe."""

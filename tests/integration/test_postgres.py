@@ -72,8 +72,7 @@ def test_runs_of_another_state_directory_are_left_alone(server: Server, tmp_path
 
 def test_a_server_that_restarts_during_a_run_is_survived(server: Server, tmp_path: Path) -> None:
     world = DurableWorld.make(tmp_path / "world", server.url)
-    suite = world.catalogue / "products" / "thing" / "suite.sh"
-    suite.write_text(suite.read_text().replace("sleep 0.1", "sleep 4"))
+    world.suites_take(4)
     pid = os.fork()
     if pid == 0:
         code = 99

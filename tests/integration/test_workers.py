@@ -110,10 +110,6 @@ class Shop:
         """Whether nothing waits and nothing is worked on."""
         return not {"todo", "doing"} & set(self.jobs().values())
 
-    def suites_take(self, seconds: float) -> None:
-        suite = self.world.catalogue / "products" / "thing" / "suite.sh"
-        suite.write_text(suite.read_text().replace("sleep 0.1", f"sleep {seconds}"))
-
 
 def in_child_here(action: Callable[[], int]) -> int:
     """What a forked child does, with its errors shown."""
@@ -169,7 +165,7 @@ def test_what_is_submitted_is_done_once_and_its_evidence_kept(shop: Shop) -> Non
 
 
 def test_one_worker_at_a_time_works_on_a_configuration(shop: Shop) -> None:
-    shop.suites_take(1)
+    shop.world.suites_take(1)
     shop.start("one", jobs=2)
     shop.start("two")
     shop.osqual("submit", LEAF)
@@ -183,7 +179,7 @@ def test_one_worker_at_a_time_works_on_a_configuration(shop: Shop) -> None:
 
 
 def test_the_run_of_a_worker_that_was_killed_is_gone_on_with(shop: Shop) -> None:
-    shop.suites_take(6)
+    shop.world.suites_take(6)
     shop.start("one")
     shop.start("two")
     shop.osqual("submit", LEAF)
@@ -197,7 +193,7 @@ def test_the_run_of_a_worker_that_was_killed_is_gone_on_with(shop: Shop) -> None
 
 
 def test_the_run_of_a_machine_that_was_cut_off_is_begun_anew(shop: Shop) -> None:
-    shop.suites_take(3)
+    shop.world.suites_take(3)
     shop.start("one")
     shop.osqual("submit", LEAF)
     shop.wait(shop.world.executions)
@@ -226,7 +222,7 @@ def on_another_machine(shop: Shop) -> None:
 
 def test_a_job_is_cancelled_in_its_middle_and_before_it_begins(shop: Shop) -> None:
     shop.world.add_release("1.1")
-    shop.suites_take(60)
+    shop.world.suites_take(60)
     shop.start("one")
     first, second = (each["job"] for each in shop.osqual("submit", "debian/**", "--json"))
     shop.wait(shop.world.executions)
@@ -240,7 +236,7 @@ def test_a_job_is_cancelled_in_its_middle_and_before_it_begins(shop: Shop) -> No
 
 
 def test_a_job_that_is_cancelled_after_its_worker_died_leaves_nothing(shop: Shop) -> None:
-    shop.suites_take(60)
+    shop.world.suites_take(60)
     shop.start("one")
     (job,) = (each["job"] for each in shop.osqual("submit", LEAF, "--json"))
     shop.wait(shop.world.executions)
@@ -253,15 +249,14 @@ def test_a_job_that_is_cancelled_after_its_worker_died_leaves_nothing(shop: Shop
 
 
 def test_a_worker_that_is_stopped_tears_down_and_leaves_its_job_to_others(shop: Shop) -> None:
-    shop.suites_take(60)
+    shop.world.suites_take(60)
     shop.start("one")
     shop.osqual("submit", LEAF)
     shop.wait(shop.world.executions)
     assert shop.kill("one", signal.SIGTERM) == 0
     assert shop.left() == []
     assert list(shop.jobs().values()) == ["todo"]
-    suite = shop.world.catalogue / "products" / "thing" / "suite.sh"
-    suite.write_text(suite.read_text().replace("sleep 60", "sleep 0.1"))
+    shop.world.suites_take(0.1)
     shop.start("two")
     shop.wait(shop.done)
     assert [run["verdict"] for run in shop.runs()] == ["inconclusive", "qualified"]
@@ -285,7 +280,7 @@ def test_a_schedule_submits_what_its_patterns_mean_when_it_is_due(shop: Shop) ->
 
 
 def test_workers_survive_a_restart_of_the_database(shop: Shop, server: Server) -> None:
-    shop.suites_take(4)
+    shop.world.suites_take(4)
     shop.start("one")
     shop.osqual("submit", LEAF)
     shop.wait(shop.world.executions)

@@ -48,11 +48,6 @@ def start(action: Callable[[], int]) -> int:
     return pid
 
 
-def suites_take_long(world: DurableWorld) -> None:
-    suite = world.catalogue / "products" / "thing" / "suite.sh"
-    suite.write_text(suite.read_text().replace("sleep 0.1", "sleep 30"))
-
-
 def wait_until(condition: Callable[[], bool]) -> None:
     give_up = time.monotonic() + SUITES_S
     while not condition():
@@ -90,7 +85,7 @@ def test_one_that_is_broken_stops_no_other(world: DurableWorld) -> None:
 
 
 def test_ctrl_c_once_ends_them_all(world: DurableWorld) -> None:
-    suites_take_long(world)
+    world.suites_take(30)
     pid = start(world.run_all)
     wait_until(lambda: len(world.executions()) == 3)
     (child,) = (int(word) for word in children(pid))
