@@ -7,17 +7,20 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import LEAF, Workshop
+from tests.integration.conftest import LEAF, Workshop, skip_when_late
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(5000)]
 
 PUBLISHED = {"qualification.json", "packer_build_history.json", "dcos_images.yaml"}
+COLD_MINUTES = 35
+"""What the cold run takes on a slow machine; 20 on two quiet cores without acceleration."""
 ONE_NODE = 'num_of_masters = "1"\nnum_of_private_agents = "0"\nnum_of_public_agents = "0"\n'
 
 
 @pytest.fixture(scope="session")
 def cold(workshop: Workshop) -> dict[str, Any]:
     """The first run of all: base image, build, cluster, product, suites, published files."""
+    skip_when_late(COLD_MINUTES)
     return workshop.run()
 
 
