@@ -164,11 +164,6 @@ def stock_packer(bench: Workbench, *, same_cpu: bool) -> Callable[[RunScope], ob
             seed_iso=seed.iso,
             seed_fw_cfg=seed.fw_cfg,
             output_directory=directory / "output",
-            clean_script=directory / "unused",
-            clean_variable=("UNUSED", ""),
-            collect_script=directory / "unused",
-            base_inventory=directory / "unused",
-            image_inventory=directory / "unused",
         )
         manifest = directory / "manifest.json"
         document = effective_template(

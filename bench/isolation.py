@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cluster
+from local import mark
 
 from osqual.bases.resolve import resolve_base
 from osqual.cluster_file import CLUSTER_DIRECTORY, FORKS_DIRECTORY
@@ -172,11 +173,6 @@ def measure_ssh(image: Path, work: Path, cache: Path, repeat: int) -> bool:
         sep="\n",
     )
     return reached
-
-
-def mark(reached: bool) -> str:
-    """A goal's end in a word."""
-    return "reached" if reached else "missed"
 
 
 def main() -> int:

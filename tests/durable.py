@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -71,6 +72,12 @@ cat > "$2.part" <<'END'
 END
 mv "$2.part" "$2"
 """
+
+
+def memory_directory() -> Path:
+    """In memory where that is possible: thousands of transactions are flushed. To be removed."""
+    memory = Path("/dev/shm")
+    return Path(tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else None))
 
 
 class DurableBuilder:

@@ -8,11 +8,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from jsonschema import Draft202012Validator
+
+from tests.loopback import served
 
 TEXT = {"type": "string"}
 NULLABLE = {"type": ["string", "null"]}
@@ -210,13 +212,5 @@ def running_forge(token: str) -> Iterator[ForgeEmulator]:
     for verb in ("GET", "POST", "PATCH", "PUT", "DELETE"):
         setattr(Handler, f"do_{verb}", Handler.handle_any)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    forge.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with served(Handler) as forge.url:
         yield forge
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

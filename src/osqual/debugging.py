@@ -2,15 +2,13 @@
 
 from pathlib import Path
 
-from osqual.cluster_file import FORKS_DIRECTORY
 from osqual.errors import InfrastructureError, NotFound
-from osqual.events import EventBus
 from osqual.model import Cluster
 from osqual.platforms.base import ForkingPlatform
 from osqual.spelling import did_you_mean
 from osqual.store.store import Row
 from osqual.teardown import end_resources
-from osqual.testing.forks import SavedFailure, saved_failures
+from osqual.testing.forks import SavedFailure, next_directory, saved_failures
 from osqual.workflow import Engine, scope_for
 
 PREFIX = "debug"
@@ -46,8 +44,8 @@ def enter_failure(run: Row, failure: SavedFailure, engine: Engine) -> tuple[str,
 
     It belongs to the run, is kept like what the run kept, and ends with `osqual destroy`.
     """
-    directory = _next_directory(Path(run["directory"]) / FORKS_DIRECTORY)
-    scope = scope_for(run["id"], directory, engine, EventBus(*engine.subscribers))
+    directory = next_directory(Path(run["directory"]), PREFIX)
+    scope = scope_for(run["id"], directory, engine, *engine.subscribers)
     scope = scope.in_step(PREFIX).inside(directory.name, directory)
     forking = [p for p in engine.parts.platforms.values() if isinstance(p, ForkingPlatform)]
     if not forking:
@@ -60,11 +58,3 @@ def enter_failure(run: Row, failure: SavedFailure, engine: Engine) -> tuple[str,
         raise
     engine.store.keep_resources(run["id"])
     return directory.name, cluster
-
-
-def _next_directory(forks: Path) -> Path:
-    number = 1
-    while (forks / f"{PREFIX}-{number}").exists():
-        number += 1
-    (forks / f"{PREFIX}-{number}").mkdir()
-    return forks / f"{PREFIX}-{number}"

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from osqual.errors import InfrastructureError, InvalidInput
-from osqual.inventory.kept import BASE_INVENTORY, DIFF, DIRECTORY, INVENTORY, SBOM
+from osqual.inventory.kept import FILES as IMAGE_FILES
 from osqual.settings import Settings
 
 SCHEME = "s3://"
 SUFFIXES = (".log", ".xml", ".jsonl", ".txt", ".html")
-NAMES = ("stdout", "stderr", "exit", INVENTORY, BASE_INVENTORY, DIFF, SBOM)
+NAMES = ("stdout", "stderr", "exit", *IMAGE_FILES)
 # Beside the evidence proper: what went into the run, without keys, disks or states.
-INPUTS = ("build/packer.json", "cost.json", f"{DIRECTORY}/*")
+INPUTS = ("build/packer.json", "cost.json")
 
 
 def keep_evidence(directory: Path, run_id: str, settings: Settings) -> str | None:

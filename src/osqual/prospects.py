@@ -13,7 +13,6 @@ from osqual.catalogue.recipes import RecipeReader
 from osqual.cluster_life import provision_request
 from osqual.context import RunOptions, need
 from osqual.errors import InvalidInput, OsqualError
-from osqual.events import EventBus
 from osqual.model import Configuration
 from osqual.resume import resume
 from osqual.room import Room
@@ -116,13 +115,13 @@ def needs_of(
 ) -> Needs:
     """What a run of the configuration takes. Raises InvalidInput when it cannot be told."""
     settings = engine.settings
-    scope = scope_for("none", settings.directories.state, engine, EventBus())
+    scope = scope_for("none", settings.directories.state, engine)
     context = context_for(scope, engine.store, catalogue, configuration, options, engine)
     steps.read_inputs(context)
     builder, platform = need(context.builder), need(context.platform)
-    cluster = platform.room(provision_request(context), settings, engine.cancellation)
+    cluster = one = platform.room(provision_request(context), settings, engine.cancellation)
     for _ in range(most_forks(need(context.product).suites, context)):
-        cluster += platform.room(provision_request(context), settings, engine.cancellation)
+        cluster += one
     build = builder.room(steps.build_request(context), settings, engine.cancellation)
     amounts = {"runs": 1, "machines": need(context.inputs).topology.total}
     return Needs(

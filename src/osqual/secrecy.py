@@ -102,7 +102,7 @@ def secrets_of(environ: Mapping[str, str]) -> tuple[str, ...]:
     found: set[str] = set()
     for name, value in environ.items():
         address = _WEBHOOKS.search(name) and "://" in value
-        if address or (_NAMES.search(name) and not _PLACES.search(name)):
+        if address or _is_secret(name):
             found.update(_parts(value))
         found.update(one for one in _passwords(value) if len(one) >= SHORTEST)
     return tuple(sorted(found, key=lambda one: (-len(one), one)))

@@ -155,9 +155,7 @@ def run_context(
     """A run's surroundings, with its log open and requests to cancel it heeded."""
     cancellation = engine.cancellation.child()
     with open_log(directory) as log, heed_requests(run_id, engine.store, cancellation):
-        secrecy = Secrecy(engine.environ)
-        bus = EventBus(log, *engine.subscribers, clean=secrecy.event)
-        scope = scope_for(run_id, directory, engine, bus, secrecy)
+        scope = scope_for(run_id, directory, engine, log, *engine.subscribers)
         scope.bus.subscribe(lambda event: count_retry(event, engine.store))
         scope = replace(scope, cancellation=cancellation)
         yield context_for(scope, engine.store, catalogue, configuration, options, engine)
@@ -184,23 +182,18 @@ def context_for(
     )
 
 
-def scope_for(
-    run_id: str,
-    directory: Path,
-    engine: Engine,
-    bus: EventBus,
-    secrecy: Secrecy | None = None,
-) -> RunScope:
-    """A scope of a run under this engine."""
+def scope_for(run_id: str, directory: Path, engine: Engine, *subscribers: Subscriber) -> RunScope:
+    """A scope of a run under this engine; what subscribers are told has no secrets in it."""
+    secrecy = Secrecy(engine.environ)
     expires_in_s = engine.settings.expire_after_s
     return RunScope(
         run_id=run_id,
         directory=directory,
         settings=engine.settings,
         journal=engine.store.journal(run_id, expires_in_s=expires_in_s),
-        bus=bus,
+        bus=EventBus(*subscribers, clean=secrecy.event),
         cancellation=engine.cancellation,
-        secrecy=secrecy or Secrecy(engine.environ),
+        secrecy=secrecy,
     )
 
 
@@ -232,9 +225,7 @@ def end_resources(run_id: str, directory: Path, engine: Engine) -> int:
     """
     before = len(engine.store.resources(run_id=run_id))
     limit_s = engine.settings.time_limits.destroy
-    secrecy = Secrecy(engine.environ)
-    bus = EventBus(*engine.subscribers, clean=secrecy.event)
-    scope = scope_for(run_id, directory, engine, bus, secrecy)
+    scope = scope_for(run_id, directory, engine, *engine.subscribers)
     scope = scope.in_step("destroy").limited(limit_s, "ending the resources")
     steps.end_everything(scope, engine.parts)
     left = engine.store.resources(run_id=run_id)

@@ -9,21 +9,21 @@ from pathlib import Path
 import pytest
 
 from osqual.attest.envelope import NotProven
-from osqual.attest.keyless import Identity, Sigstore, check_identity, seal_keyless
+from osqual.attest.keyless import Sigstore, check_identity, seal_keyless
 from osqual.attest.policy import Policy
 from osqual.attest.published_files import find_published
 from osqual.attest.trust import trust_of
 from osqual.attest.verify import Published, verify
 from osqual.catalogue.catalogue import open_catalogue
 from osqual.errors import InvalidInput, PublishFailed
-from osqual.settings import Attest, load_settings
+from osqual.settings import Attest, TrustedIdentity, load_settings
 from tests.fixtures.command import osqual
 from tests.sigstore_emulator import ISSUER, SigstoreEmulator, running_sigstore
 from tests.unit.test_attest import NOW
 from tests.unit.test_workflow import LEAF, World
 
 WORKFLOW = "https://github.com/acme/images/.github/workflows/osqual.yml@refs/heads/main"
-ME = Identity(identity=WORKFLOW)
+ME = TrustedIdentity(identity=WORKFLOW)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def published(root: Path) -> Published:
     return find_published(open_catalogue(root), str(root / LEAF))
 
 
-def prove(files: Published, root: Path, *identities: Identity) -> str:
+def prove(files: Published, root: Path, *identities: TrustedIdentity) -> str:
     trust = trust_of(Attest(sigstore="trust.json"), root, (), identities)
     return " ".join(verify(files, trust, Policy(), NOW).proven)
 
@@ -73,11 +73,11 @@ def test_a_jobs_identity_signs_and_is_proven_without_a_network(
 @pytest.mark.parametrize(
     "wrong",
     [
-        Identity(identity=WORKFLOW.replace("main", "topic")),
-        Identity(identity=WORKFLOW, issuer="https://gitlab.com"),
+        TrustedIdentity(identity=WORKFLOW.replace("main", "topic")),
+        TrustedIdentity(identity=WORKFLOW, issuer="https://gitlab.com"),
     ],
 )
-def test_another_identity_is_not_believed(signed: Path, wrong: Identity) -> None:
+def test_another_identity_is_not_believed(signed: Path, wrong: TrustedIdentity) -> None:
     with pytest.raises(NotProven, match="No identity that is trusted"):
         prove(published(signed), signed, wrong)
     assert prove(published(signed), signed, wrong, ME)

@@ -7,6 +7,7 @@ import pytest
 
 from osqual.builders.cleaning import clean_script, key_variable, shutdown_command
 from osqual.builders.packer_template import (
+    Looks,
     QemuSurroundings,
     effective_template,
     first_look,
@@ -25,6 +26,8 @@ AROUND = QemuSurroundings(
     seed_iso=Path("/run/seed.iso"),
     seed_fw_cfg={"opt/osqual/identity": Path("/run/a,b")},
     output_directory=Path("/run/output"),
+)
+LOOKS = Looks(
     clean_script=Path("/run/osqual-clean.sh"),
     clean_variable=("OSQUAL_BUILD_KEY", "AAAA"),
     collect_script=Path("/run/collect.sh"),
@@ -44,8 +47,8 @@ def effective(given: PackerTemplate) -> dict[str, Any]:
         qemu_builder(given, AROUND),
         locate=lambda name: Path("/catalogue") / name,
         manifest=Path("/run/manifest.json"),
-        first_provisioners=first_look(AROUND),
-        last_provisioners=last_look(AROUND),
+        first_provisioners=first_look(LOOKS),
+        last_provisioners=last_look(LOOKS),
     )
 
 
@@ -98,7 +101,7 @@ def test_paths_become_absolute_and_downloads_stay_relative() -> None:
         {"type": "ansible", "playbook_file": "p.yml"},
     ]
     given = template(provisioners=provisioners)
-    found = effective(given)["provisioners"][len(first_look(AROUND)) :]
+    found = effective(given)["provisioners"][len(first_look(LOOKS)) :]
     assert found[0]["script"] == "/catalogue/a.sh"
     assert found[1]["scripts"] == ["/catalogue/a.sh", "/catalogue/b.sh"]
     assert found[2]["source"] == "/catalogue/conf/"

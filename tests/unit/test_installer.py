@@ -1,8 +1,7 @@
 """Whether an installer is where the profile says: asked of a real server, without fetching it."""
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from osqual.events import EventKind
 from osqual.installer import InstallerMissing, check_installer
 from osqual.products import Product
+from tests.loopback import served
 from tests.scopes import Surroundings
 
 PRODUCT = Product(name="thing", directory=Path("/"), variables=("url",), installer="url")
@@ -34,13 +34,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    found = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=found.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{found.server_address[1]}"
-    found.shutdown()
-    found.server_close()
-    thread.join()
+    with served(Handler) as url:
+        yield url
 
 
 @pytest.mark.parametrize("path", ["200", "get-200", "get-206"])

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ def is_bundle(line: str) -> bool:
 
 def seal(statement: dict[str, Any], key: Signer) -> str:
     """The statement in a signed envelope, as one line of JSON."""
-    payload = json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
+    payload = payload_of(statement)
     signature = key.sign(_signed_bytes(PAYLOAD_TYPE, payload))
     envelope = {
         "payloadType": PAYLOAD_TYPE,
@@ -67,6 +67,11 @@ def unseal(text: str, keys: Sequence[PublicKey]) -> Verified:
         details="trusted: " + (", ".join(key.id[:16] for key in keys) or "none"),
         resolution="give the public key with --key, or with attest.trusted in osqual.yaml",
     )
+
+
+def payload_of(statement: Mapping[str, Any]) -> bytes:
+    """What is signed of a statement: the same one gives the same bytes."""
+    return json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
 
 
 def statement_of(payload: bytes) -> dict[str, Any]:

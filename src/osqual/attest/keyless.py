@@ -7,23 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from osqual.attest.envelope import PAYLOAD_TYPE, NotProven, Verified, statement_of
+from osqual.attest.envelope import PAYLOAD_TYPE, NotProven, Verified, payload_of, statement_of
 from osqual.errors import InvalidInput, PublishFailed
+from osqual.settings import TrustedIdentity
 
 if TYPE_CHECKING:
     from sigstore.models import ClientTrustConfig
 
 INSTALL = "pip install 'osqual[sigstore]'"
-GITHUB = "https://token.actions.githubusercontent.com"
-"""Who vouches for the jobs of GitHub's Actions."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Identity:
-    """Who may have signed: a workflow's URL, or an e-mail address, and who vouches for it."""
-
-    identity: str
-    issuer: str = GITHUB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +63,10 @@ def seal_keyless(statement: Mapping[str, Any], sigstore: Sigstore) -> str:
     from sigstore.oidc import IdentityToken
     from sigstore.sign import SigningContext
 
-    payload = json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
     try:
         token = IdentityToken(_token())
         with SigningContext.from_trust_config(config).signer(token) as signer:
-            return str(signer.sign_dsse(Statement(payload)).to_json())
+            return str(signer.sign_dsse(Statement(payload_of(statement))).to_json())
     except Exception as error:
         # Its clients raise classes of their own that have no common base.
         known = (Error, RequestException, InvalidSignature, OSError, ValueError, InvalidInput)
@@ -93,7 +83,7 @@ def seal_keyless(statement: Mapping[str, Any], sigstore: Sigstore) -> str:
 class Keyless:
     """Whose keyless signatures are believed."""
 
-    identities: Sequence[Identity]
+    identities: Sequence[TrustedIdentity]
     sigstore: Sigstore
 
     def unseal(self, line: str) -> Verified:

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from osqual.attest.keyless import Identity, Keyless, Sigstore
+from osqual.attest.keyless import Keyless, Sigstore
 from osqual.attest.keys import read_public_key
 from osqual.attest.verify import Trust
-from osqual.settings import Attest
+from osqual.settings import Attest, TrustedIdentity
 
 
 def trust_of(
-    settings: Attest, root: Path, keys: Sequence[Path] = (), identities: Sequence[Identity] = ()
+    settings: Attest,
+    root: Path,
+    keys: Sequence[Path] = (),
+    identities: Sequence[TrustedIdentity] = (),
 ) -> Trust:
     """Keys and identities that were given; only where there are none, those of the settings.
 
@@ -18,9 +21,7 @@ def trust_of(
     """
     if not keys and not identities:
         keys = [root / name for name in settings.trusted]
-        identities = [
-            Identity(identity=one.identity, issuer=one.issuer) for one in settings.identities
-        ]
+        identities = settings.identities
     keyless = Keyless(identities=identities, sigstore=sigstore_of(settings, root))
     return Trust(
         keys=[read_public_key(path) for path in keys], keyless=keyless if identities else None

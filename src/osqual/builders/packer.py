@@ -13,7 +13,7 @@ from osqual.bases.resolve import cached_base, check_base, resolve_base
 from osqual.builders.base import BuildRequest
 from osqual.builders.cleaning import SCRIPT_NAME, clean_digest, clean_script, key_variable
 from osqual.builders.functions import live_functions
-from osqual.builders.identity import build_identity
+from osqual.builders.identity import BuildIdentity, build_identity
 from osqual.builders.images import ImageStore, Inventories
 from osqual.builders.inputs import sensitive_values
 from osqual.builders.inspection import known_secrets, not_inspected
@@ -32,6 +32,7 @@ from osqual.builders.packer_run import (
     validate_template,
 )
 from osqual.builders.packer_template import (
+    Looks,
     QemuSurroundings,
     effective_template,
     first_look,
@@ -166,10 +167,12 @@ def _build(
             ("file", BASE_INVENTORY),
         ):
             stack.enter_context(short_lived(kind, f"packer {name}", directory / name, scope))
-        around = _surroundings(request, base, directory, scope)
+        identity = build_identity(scope)
+        around = _surroundings(request, base, identity, directory, scope)
         stack.callback(around.base.unlink, missing_ok=True)
+        looks = _looks(request, identity, directory)
         if not template.exists():
-            _write_template(request, around, manifest, template)
+            _write_template(request, around, looks, manifest, template)
             install_plugins(request.template.data.get(PLUGINS, {}), directory, scope)
             scope.progress("packer validate")
             validate_template(template, scope, {})
@@ -179,37 +182,36 @@ def _build(
         scope.progress("compressing the image")
         convert(_built_disk(entry, around), finished, cancellation=scope.cancellation)
         inventories = Inventories(
-            image=_inventory(around.image_inventory, "live", "disk", "secrets"),
-            base=_inventory(around.base_inventory, "live", "disk"),
+            image=_inventory(looks.image_inventory, "live", "disk", "secrets"),
+            base=_inventory(looks.base_inventory, "live", "disk"),
         )
         return images.add(key, finished, _record(entry), inventories)
 
 
 def _write_template(
-    request: BuildRequest, around: QemuSurroundings, manifest: Path, template: Path
+    request: BuildRequest, around: QemuSurroundings, looks: Looks, manifest: Path, template: Path
 ) -> None:
     document = effective_template(
         request.template,
         qemu_builder(request.template, around),
         locate=locate(request),
         manifest=manifest,
-        first_provisioners=first_look(around),
-        last_provisioners=last_look(around),
+        first_provisioners=first_look(looks),
+        last_provisioners=last_look(looks),
     )
     write_atomic(template, json.dumps(document, indent=2) + "\n", mode=0o600)
 
 
 def _surroundings(
-    request: BuildRequest, base: BaseImage, directory: Path, scope: RunScope
+    request: BuildRequest,
+    base: BaseImage,
+    identity: BuildIdentity,
+    directory: Path,
+    scope: RunScope,
 ) -> QemuSurroundings:
-    identity = build_identity(scope)
     user = str(request.template.builder.get("ssh_username") or "root")
     seed = identity.seed(user, MAC, directory / "seed")
     acceleration = probe(scope.settings, scope.cancellation)
-    script = directory / SCRIPT_NAME
-    write_atomic(script, clean_script())
-    secrets = known_secrets(sensitive_values(request.template, os.environ), os.environ)
-    write_atomic(directory / COLLECT_NAME, collect_script(secrets), mode=0o600)
     # Packer takes the format of a disk from the file's extension.
     named = directory / f"base.{base.format}"
     named.unlink(missing_ok=True)
@@ -223,6 +225,15 @@ def _surroundings(
         seed_iso=seed.iso,
         seed_fw_cfg=seed.fw_cfg,
         output_directory=directory / "output",
+    )
+
+
+def _looks(request: BuildRequest, identity: BuildIdentity, directory: Path) -> Looks:
+    script = directory / SCRIPT_NAME
+    write_atomic(script, clean_script())
+    secrets = known_secrets(sensitive_values(request.template, os.environ), os.environ)
+    write_atomic(directory / COLLECT_NAME, collect_script(secrets), mode=0o600)
+    return Looks(
         clean_script=script,
         clean_variable=key_variable(identity.public_key),
         collect_script=directory / COLLECT_NAME,

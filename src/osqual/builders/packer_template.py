@@ -33,6 +33,12 @@ class QemuSurroundings:
     seed_iso: Path | None
     seed_fw_cfg: Mapping[str, Path]
     output_directory: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looks:
+    """What cleans the machine of a build and looks at it, beside the template's provisioners."""
+
     clean_script: Path
     clean_variable: tuple[str, str]
     collect_script: Path
@@ -91,12 +97,12 @@ def qemu_builder(template: PackerTemplate, around: QemuSurroundings) -> dict[str
     return builder
 
 
-def clean_provisioner(around: QemuSurroundings) -> dict[str, Any]:
+def clean_provisioner(looks: Looks) -> dict[str, Any]:
     """The cleaning of the layered builder, as the last provisioner."""
-    name, value = around.clean_variable
+    name, value = looks.clean_variable
     return {
         "type": "shell",
-        "script": str(around.clean_script),
+        "script": str(looks.clean_script),
         "environment_vars": [f"{name}={value}"],
         "execute_command": "{{.Vars}} sh {{.Path}}",
     }
@@ -107,29 +113,29 @@ _COLLECTED = "/dev/shm/osqual-inventory"  # noqa: S108
 _COLLECTING = "/dev/shm/osqual-collect.sh"  # noqa: S108
 
 
-def first_look(around: QemuSurroundings) -> tuple[dict[str, Any], ...]:
+def first_look(looks: Looks) -> tuple[dict[str, Any], ...]:
     """The provisioners that take the inventory of the base."""
     return (
-        _collect(around, "live disk", new=True),
-        _fetch(around.base_inventory),
+        _collect(looks, "live disk", new=True),
+        _fetch(looks.base_inventory),
     )
 
 
-def last_look(around: QemuSurroundings) -> tuple[dict[str, Any], ...]:
+def last_look(looks: Looks) -> tuple[dict[str, Any], ...]:
     """The provisioners that clean the machine, and take its inventory around that."""
     return (
-        _collect(around, "live", new=True),
-        clean_provisioner(around),
-        _collect(around, "disk secrets"),
-        _fetch(around.image_inventory),
+        _collect(looks, "live", new=True),
+        clean_provisioner(looks),
+        _collect(looks, "disk secrets"),
+        _fetch(looks.image_inventory),
     )
 
 
-def _collect(around: QemuSurroundings, parts: str, *, new: bool = False) -> dict[str, Any]:
+def _collect(looks: Looks, parts: str, *, new: bool = False) -> dict[str, Any]:
     script = f"sh {{{{.Path}}}} {parts} {'>' if new else '>>'}{_COLLECTED}"
     return {
         "type": "shell",
-        "script": str(around.collect_script),
+        "script": str(looks.collect_script),
         "remote_path": _COLLECTING,
         "execute_command": f'if [ "$(id -u)" = 0 ]; then {script}; else sudo -n {script}; fi',
     }

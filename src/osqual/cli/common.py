@@ -91,6 +91,24 @@ isolation_option = click.option(
     "restarted; a fork of the cluster for each; booted and installed anew for each.",
 )
 
+title_option = click.option(
+    "--title", metavar="TEXT", help="What the pages are called (default: the directory)."
+)
+
+
+def runs_each_option(more: str = "") -> Callable[[_Command], _Command]:
+    """`--runs N`, with what the command adds to what it says."""
+    return click.option(
+        "--runs",
+        "runs_each",
+        type=click.IntRange(min=1),
+        default=20,
+        show_default=True,
+        metavar="N",
+        help=f"How many runs of each configuration are shown{more}.",
+    )
+
+
 verbose_option = click.option(
     "-v", "--verbose", is_flag=True, help="Show what scripts and tools print."
 )

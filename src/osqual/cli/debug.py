@@ -1,7 +1,5 @@
 """`osqual debug`: enter the cluster of a failed test as it was when it failed."""
 
-import os
-
 import click
 
 from osqual.cli.common import current_settings, json_option, print_json
@@ -28,13 +26,10 @@ def debug(name: str, test: str | None, *, as_json: bool) -> None:
     """
     from pathlib import Path
 
-    from osqual.cancellation import Cancellation
+    from osqual.cli.running import entering
     from osqual.debugging import enter_failure, find_failure
-    from osqual.signals import cancel_on_signals
-    from osqual.store.lock import orchestrator_lock
     from osqual.store.store import open_store
     from osqual.testing.forks import saved_failures
-    from osqual.workflow import Engine
 
     settings = current_settings()
     store = open_store(settings)
@@ -47,14 +42,7 @@ def debug(name: str, test: str | None, *, as_json: bool) -> None:
             click.echo("\n".join(found) or f"The run {run['id']} has saved no failure.")
         return
     failure = find_failure(run, test)
-    cancellation = Cancellation()
-    with (
-        orchestrator_lock(settings.directories.state, f"osqual debug {run['id']}"),
-        cancel_on_signals(cancellation, lambda text: click.echo(text, err=True)),
-    ):
-        engine = Engine(
-            settings=settings, store=store, cancellation=cancellation, environ=os.environ
-        )
+    with entering(settings, store, f"osqual debug {run['id']}") as engine:
         fork, cluster = enter_failure(run, failure, engine)
     nodes = [node.name for node in cluster.nodes]
     if as_json:

@@ -1,6 +1,5 @@
 """`osqual destroy`: end what a run left or kept."""
 
-import os
 from pathlib import Path
 
 import click
@@ -15,14 +14,12 @@ def destroy(name: str) -> None:
 
     RUN is a run's id, a part of it that fits no other, or `latest`. Safe to repeat.
     """
-    from osqual.cancellation import Cancellation
+    from osqual.cli.running import entering
     from osqual.errors import UsageError
     from osqual.report.runs import run_state
     from osqual.resume import close_run
-    from osqual.signals import cancel_on_signals
-    from osqual.store.lock import orchestrator_lock
     from osqual.store.store import open_store
-    from osqual.workflow import Engine, end_resources
+    from osqual.workflow import end_resources
 
     settings = current_settings()
     store = open_store(settings)
@@ -32,14 +29,7 @@ def destroy(name: str) -> None:
             f"The run {run['id']} is still going on.",
             resolution=f"stop it with `osqual cancel {run['id']}`; it ends its machines itself",
         )
-    cancellation = Cancellation()
-    with (
-        orchestrator_lock(settings.directories.state, f"osqual destroy {run['id']}"),
-        cancel_on_signals(cancellation, lambda text: click.echo(text, err=True)),
-    ):
-        engine = Engine(
-            settings=settings, store=store, cancellation=cancellation, environ=os.environ
-        )
+    with entering(settings, store, f"osqual destroy {run['id']}") as engine:
         if run_state(run) == "died":
             ended = len(store.resources(run_id=run["id"]))
             reason = "The process of the run died; `osqual destroy` ended what it had."

@@ -37,7 +37,6 @@ def publish(*, name: str, way: str | None, as_json: bool) -> None:
     """
     from osqual.announcing import tell_again
     from osqual.cancellation import Cancellation
-    from osqual.events import EventBus
     from osqual.forge.announcement import kept_announcement
     from osqual.publish.deliver import Delivered, Delivery
     from osqual.publish.destination import check_destination, deliver
@@ -60,7 +59,7 @@ def publish(*, name: str, way: str | None, as_json: bool) -> None:
         engine = Engine(
             settings=settings, store=store, cancellation=cancellation, environ=os.environ
         )
-        scope = scope_for(run["id"], directory, engine, EventBus()).in_step("publish")
+        scope = scope_for(run["id"], directory, engine).in_step("publish")
         root = Path(run["catalogue"])
         done = Delivered()
         if publication is not None:

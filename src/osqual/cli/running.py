@@ -169,6 +169,17 @@ def unread_is_no_failure() -> Iterator[None]:
         give_up_output()
 
 
+@contextmanager
+def entering(settings: Settings, store: Store, purpose: str) -> Iterator[Engine]:
+    """The one orchestrator of the state directory, for what is done to a past run."""
+    cancellation = Cancellation()
+    with (
+        orchestrator_lock(settings.directories.state, purpose),
+        cancel_on_signals(cancellation, lambda text: click.echo(text, err=True)),
+    ):
+        yield Engine(settings=settings, store=store, cancellation=cancellation, environ=os.environ)
+
+
 def end_dead_runs(engine: Engine, progress: Console) -> None:
     """End what is left of runs whose process has died; what cannot be ended is said."""
 

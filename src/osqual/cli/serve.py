@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from osqual.cli.common import catalogue_option
+from osqual.cli.common import catalogue_option, runs_each_option, title_option
 
 EPILOG = """\b
 Examples:
@@ -61,16 +61,8 @@ Exit codes: 0 stopped, 2 cannot serve that.
     type=click.Path(path_type=Path, dir_okay=False),
     help="The certificate's private key.",
 )
-@click.option("--title", metavar="TEXT", help="What the pages are called (default: the directory).")
-@click.option(
-    "--runs",
-    "runs_each",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    metavar="N",
-    help="How many runs of each configuration are shown.",
-)
+@title_option
+@runs_each_option()
 @catalogue_option
 def serve(
     *,

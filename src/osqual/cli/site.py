@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from osqual.cli.common import catalogue_option, json_option, print_json
+from osqual.cli.common import (
+    catalogue_option,
+    json_option,
+    print_json,
+    runs_each_option,
+    title_option,
+)
 from osqual.cli.tables import print_problems
 
 if TYPE_CHECKING:
@@ -31,16 +37,8 @@ def site() -> None:
 
 @site.command(epilog=EPILOG)
 @click.argument("out", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--title", metavar="TEXT", help="What the pages are called (default: the directory).")
-@click.option(
-    "--runs",
-    "runs_each",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    metavar="N",
-    help="How many runs of each configuration are shown, from the store of this machine.",
-)
+@title_option
+@runs_each_option(", from the store of this machine")
 @click.option("--no-runs", is_flag=True, help="Only what the catalogue itself tells.")
 @json_option
 @catalogue_option

@@ -95,17 +95,16 @@ def _proof(
 ) -> "Proof":
     from datetime import UTC, datetime
 
-    from osqual.attest.keyless import Identity
     from osqual.attest.policy import Policy, read_policy
     from osqual.attest.published_files import find_published
     from osqual.attest.trust import trust_of
     from osqual.attest.verify import verify as prove
     from osqual.catalogue.catalogue import open_catalogue
-    from osqual.settings import load_settings
+    from osqual.settings import TrustedIdentity, load_settings
 
     catalogue = open_catalogue(start)
     settings = load_settings(catalogue.root, os.environ)
-    named = [Identity(identity=identity, issuer=issuer) for identity, issuer in identities]
+    named = [TrustedIdentity(identity=identity, issuer=issuer) for identity, issuer in identities]
     return prove(
         find_published(catalogue, what),
         trust_of(settings.attest, catalogue.root, keys, named),

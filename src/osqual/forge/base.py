@@ -1,12 +1,12 @@
 """What a forge must do, whichever it is."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from osqual.rest import RequestRefused
+from osqual.rest import Api, RequestRefused
 
 
 class State(StrEnum):
@@ -44,31 +44,36 @@ class Forge(Protocol):
         """
 
 
-def rewrite_ours(
-    comments: Iterable[Mapping[str, Any]],
+def write_our_comment(
+    api: Api,
+    path: str,
     marker: str,
     write: Callable[[str | None], str],
-    replace: Callable[[Mapping[str, Any], str], None],
-    delete: Callable[[Mapping[str, Any]], None],
-) -> bool | None:
-    """Rewrite the first comment that begins with the marker, and delete others of ours.
+    *,
+    verb: str,
+    place: Callable[[Mapping[str, Any]], str],
+    query: Mapping[str, Any] | None = None,
+) -> bool:
+    """`Forge.update_comment` for a forge whose comments on a change are all at `path`.
 
-    None when there is none of ours, False when it is written like that already. One that the
-    forge does not let us change is somebody else's, who quotes ours.
+    Each has a `place` of its own, where `verb` rewrites it. One that the forge does not let us
+    change is somebody else's, who quotes ours.
     """
     written: bool | None = None
-    for comment in list(comments):  # pages would shift while some are deleted
+    for comment in list(api.pages(path, query)):  # pages would shift while some are deleted
         if not str(comment.get("body", "")).startswith(marker):
             continue
         with suppress(RequestRefused):
             if written is not None:
-                delete(comment)
+                api.call("DELETE", place(comment))
                 continue
             text = write(comment["body"])
             if text != comment["body"]:
-                replace(comment, text)
+                api.call(verb, place(comment), body={"body": text})
             written = text != comment["body"]
-    return written
+    if written is None:
+        api.call("POST", path, body={"body": write(None)})
+    return written is not False
 
 
 def shortened(text: str, limit: int) -> str:

@@ -1,11 +1,10 @@
 """GitHub, by its REST API (version 2022-11-28); GitHub Enterprise has the same one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
-from osqual.forge.base import CommitStatus, rewrite_ours, shortened
+from osqual.forge.base import CommitStatus, shortened, write_our_comment
 from osqual.rest import Api
 
 PUBLIC_API = "https://api.github.com"
@@ -42,23 +41,15 @@ class GitHub:
     def update_comment(self, change: int, marker: str, write: Callable[[str | None], str]) -> bool:
         """A pull request's comments are those of the issue with its number."""
         path = f"{self._repository}/issues/{change}/comments"
-
-        def place(comment: Mapping[str, Any]) -> str:
-            return f"{self._repository}/issues/comments/{comment['id']}"
-
-        written = rewrite_ours(
-            self.api.pages(path),
+        ones = f"{self._repository}/issues/comments"
+        return write_our_comment(
+            self.api,
+            path,
             marker,
             write,
-            lambda comment, text: self._say("PATCH", place(comment), text),
-            lambda comment: self._say("DELETE", place(comment)),
+            verb="PATCH",
+            place=lambda comment: f"{ones}/{comment['id']}",
         )
-        if written is None:
-            self._say("POST", path, write(None))
-        return written is not False
-
-    def _say(self, method: str, place: str, text: str | None = None) -> None:
-        self.api.call(method, place, body=None if text is None else {"body": text})
 
     @property
     def _repository(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from osqual.forge.base import CommitStatus, State, rewrite_ours, shortened
+from osqual.forge.base import CommitStatus, State, shortened, write_our_comment
 from osqual.rest import Api
 
 PUBLIC_API = "https://gitlab.com/api/v4"
@@ -44,19 +44,15 @@ class GitLab:
     def update_comment(self, change: int, marker: str, write: Callable[[str | None], str]) -> bool:
         """Comments of a merge request are its notes."""
         path = f"{self._project}/merge_requests/{change}/notes"
-        written = rewrite_ours(
-            self.api.pages(path, {"sort": "asc"}),
+        return write_our_comment(
+            self.api,
+            path,
             marker,
             write,
-            lambda note, text: self._say("PUT", f"{path}/{note['id']}", text),
-            lambda note: self._say("DELETE", f"{path}/{note['id']}"),
+            verb="PUT",
+            place=lambda note: f"{path}/{note['id']}",
+            query={"sort": "asc"},
         )
-        if written is None:
-            self._say("POST", path, write(None))
-        return written is not False
-
-    def _say(self, method: str, place: str, text: str | None = None) -> None:
-        self.api.call(method, place, body=None if text is None else {"body": text})
 
     @property
     def _project(self) -> str:

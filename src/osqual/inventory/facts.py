@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from osqual.errors import InfrastructureError
 
@@ -129,7 +129,7 @@ def parse(text: str) -> Inventory:
         raise _unusable("it was cut short")
     for path, digest in digests.items():
         if path in found.files:
-            found.files[path] = _with_digest(found.files[path], digest)
+            found.files[path] = replace(found.files[path], sha256=digest)
     return found
 
 
@@ -164,10 +164,6 @@ def _unusable(why: str) -> InfrastructureError:
         details=why,
         resolution="look at the machine's console: it may have run out of memory or disk",
     )
-
-
-def _with_digest(file: File, digest: str) -> File:
-    return File(**{**vars(file), "sha256": digest})
 
 
 def _os(found: Inventory, fields: list[str]) -> None:

@@ -9,12 +9,12 @@ from osqual.inventory.diff import ImageDiff
 DIRECTORY = "image"
 INVENTORY, BASE_INVENTORY = "inventory.gz", "base-inventory.gz"
 DIFF, SBOM = "diff.json", "sbom.cdx.json"
+FILES = (INVENTORY, BASE_INVENTORY, DIFF, SBOM)
 
 
 def kept_digests(run_directory: Path) -> dict[str, str]:
     """The files there are, relative to the run's directory, each with its sha256."""
-    names = (INVENTORY, BASE_INVENTORY, DIFF, SBOM)
-    paths = [run_directory / DIRECTORY / name for name in names]
+    paths = [run_directory / DIRECTORY / name for name in FILES]
     return {
         f"{DIRECTORY}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest()
         for path in paths

@@ -22,7 +22,7 @@ from osqual.qemu.disk import create_overlay
 from osqual.qemu.ports import Group, reserved_group
 from osqual.qemu.revival import revive
 from osqual.qemu.vm import Vm
-from osqual.scope import RunScope
+from osqual.scope import OwnedResource, RunScope
 from osqual.sockets import socket_directory
 
 SAVED = "saved.json"
@@ -78,8 +78,7 @@ def fork_cluster(source: Path, scope: RunScope) -> Cluster:
     original = read_cluster(source / CLUSTER_FILE)
     saved = _read_saved(source)
     with reserved_group() as group:
-        row = scope.journal.intend("network", str(group), {"platform": "qemu"})
-        scope.journal.created(row, str(group), {})
+        scope.own("network", str(group), platform="qemu").created(str(group))
         started = at_once(lambda node: _restore_node(node, group, scope), saved)
     ports = {machine.name: (machine, port) for machine, _, port in started}
     nodes = tuple(_moved(node, *ports[node.name]) for node in original.nodes)
@@ -101,28 +100,20 @@ def _save_node(machine: NodeMachine, scope: RunScope) -> SavedNode:
     vm = machine.attach(scope)
     number = len(list(machine.directory.glob("ram*"))) + 1
     above = machine.directory / f"disk-{number}.qcow2"
-    with _journalled("disk", f"{machine.name} after it was saved", above, scope):
-        vm.snapshot_disk(above)
+    disk = _intended("disk", f"{machine.name} after it was saved", above, scope)
+    vm.snapshot_disk(above)
+    disk.created(str(above))
     replace(machine, disk=above).write()
     ram = machine.directory / f"ram-{number}"
-    with _journalled("file", f"memory of {machine.name}", ram, scope):
-        vm.save_ram(ram)
+    memory = _intended("file", f"memory of {machine.name}", ram, scope)
+    vm.save_ram(ram)
+    memory.created(str(ram))
     return SavedNode(machine=machine, ram=ram)
 
 
-class _journalled:  # noqa: N801 - used like a function
-    """A file in the journal from before it is made; it stays until the cluster is ended."""
-
-    def __init__(self, kind: str, name: str, path: Path, scope: RunScope) -> None:
-        self._journal, self._path = scope.journal, path
-        self._row = scope.journal.intend(kind, name, {"platform": "qemu", "path": str(path)})
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self._journal.created(self._row, str(self._path), {})
+def _intended(kind: str, name: str, path: Path, scope: RunScope) -> OwnedResource:
+    """A file in the journal before it is made; it stays until the cluster is ended."""
+    return scope.own(kind, name, platform="qemu", path=str(path))
 
 
 def _restore_node(saved: SavedNode, group: Group, scope: RunScope) -> tuple[NodeMachine, Vm, int]:
@@ -130,8 +121,9 @@ def _restore_node(saved: SavedNode, group: Group, scope: RunScope) -> tuple[Node
     directory = scope.directory / CLUSTER_DIRECTORY / saved.machine.name
     directory.mkdir(parents=True, exist_ok=True)
     disk = directory / "disk.qcow2"
-    with _journalled("disk", saved.machine.name, disk, scope):
-        create_overlay(disk, saved.machine.disk, cancellation=scope.cancellation)
+    owned = _intended("disk", saved.machine.name, disk, scope)
+    create_overlay(disk, saved.machine.disk, cancellation=scope.cancellation)
+    owned.created(str(disk))
     machine = replace(saved.machine, directory=directory, disk=disk, vm="")
     started, vm, port = start_machine(machine, group, scope, incoming=True)
     vm.load_ram(saved.ram)

@@ -4,11 +4,12 @@ import mimetypes
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qs
 
 import anyio
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
@@ -192,8 +193,12 @@ def _target(wanted: str) -> str:
 
 
 def _sign_in_page(target: str, *, wrong: bool) -> str:
+    return _sign_in_template().render(target=target, wrong=wrong, policy=HEADER_POLICY)
+
+
+@cache
+def _sign_in_template() -> Template:
     environment = Environment(
         loader=PackageLoader("osqual.serve"), autoescape=True, undefined=StrictUndefined
     )
-    template = environment.get_template("sign-in.html.jinja")
-    return template.render(target=target, wrong=wrong, policy=HEADER_POLICY)
+    return environment.get_template("sign-in.html.jinja")

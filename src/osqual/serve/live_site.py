@@ -66,7 +66,10 @@ class LiveSite:
 
     def build(self) -> None:
         """Make the site as things are now. Raises OsqualError or OSError."""
-        seen = self._fingerprint()
+        self._seen = self._fingerprint()
+        self._make()
+
+    def _make(self) -> None:
         number = self.number + 1
         shutil.rmtree(self._place(number), ignore_errors=True)
         catalogue = open_catalogue(self.catalogue, environ=os.environ)
@@ -79,7 +82,7 @@ class LiveSite:
             additions=additions(),
         )
         build_site(wish, SiteWriter(root=self._place(number)))
-        self.number, self.problem, self._seen = number, "", seen
+        self.number, self.problem = number, ""
         shutil.rmtree(self._place(number - 2), ignore_errors=True)
 
     def start(self) -> None:
@@ -104,7 +107,7 @@ class LiveSite:
             if seen == self._seen:
                 return False
             self._seen = seen
-            self.build()
+            self._make()
         except (OsqualError, OSError) as error:
             if self.problem != str(error):
                 self.say(f"The pages stay as they were: {error}")

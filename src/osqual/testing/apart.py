@@ -124,8 +124,8 @@ class _Apart:
 
     def _grouped(self, tests: Sequence[str]) -> list[Unit]:
         groups: dict[str, list[str]] = {}
+        by_module = self.suite.isolation_by == "module"
         for test in tests:
-            by_module = self.suite.isolation_by == "module"
             groups.setdefault(test.partition("::")[0] if by_module else test, []).append(test)
         units = [tuple(group) for group in groups.values()]
         if self.context.options.shuffle is not None:

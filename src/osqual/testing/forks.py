@@ -1,9 +1,10 @@
 """Forks of the run's cluster for tests: made, used, looked at, saved when a test failed, ended."""
 
+import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def in_fork(
 
     But for the saved state of one in which a test failed, when the run is to keep clusters.
     """
-    directory = _next_directory(context)
+    directory = next_directory(context.scope.directory, "fork")
     scope = context.scope.inside(directory.name, directory)
     keeper = _Keeper(suite, scope, context)
     there = replace(
@@ -120,14 +121,15 @@ def platform(context: RunContext) -> ForkingPlatform:
     return context.platform
 
 
-def _next_directory(context: RunContext) -> Path:
-    root = context.scope.directory / FORKS_DIRECTORY
+def next_directory(run_directory: Path, prefix: str) -> Path:
+    """A directory of its own for one more fork of a run's cluster: `fork-1`, `fork-2`, …"""
+    root = run_directory / FORKS_DIRECTORY
     root.mkdir(exist_ok=True)
-    with _lock:
-        number = max((_number(path) for path in root.iterdir()), default=0) + 1
-        directory = root / f"fork-{number}"
-        directory.mkdir()
-    return directory
+    for number in itertools.count(1):
+        with suppress(FileExistsError):
+            (root / f"{prefix}-{number}").mkdir()
+            break
+    return root / f"{prefix}-{number}"
 
 
 def _number(directory: Path) -> int:

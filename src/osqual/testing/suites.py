@@ -40,7 +40,7 @@ def run_suites(context: RunContext) -> Note:
     if forked and suites[0].name not in forked:
         save_early(context)
     known = {suite.suite for suite in context.suites}
-    for suite in need(context.product).suites:
+    for suite in suites:
         if suite.name not in known:
             keep(run_suite(suite, context), context)
     for suite in need(context.product).suites:

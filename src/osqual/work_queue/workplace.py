@@ -12,7 +12,6 @@ from osqual.cancel_requests import heed
 from osqual.catalogue.catalogue import open_catalogue
 from osqual.context import RunOptions
 from osqual.errors import CleanupIncomplete, ExitCode, LimitReached, OsqualError
-from osqual.events import EventBus
 from osqual.evidence import keep_evidence
 from osqual.model import Judgement, Verdict
 from osqual.prospects import Prospect, check_claims, needs_of, usual
@@ -168,7 +167,7 @@ class Workplace:
         host = run["owner"].partition("@")[2]
         reason = f"Its worker on {host} was not heard of for {silent_s:.0f} s."
         judgement = Judgement(verdict=Verdict.INCONCLUSIVE, reasons=(reason,), totals={})
-        scope = scope_for(run["id"], Path(run["directory"]), self.engine, EventBus())
+        scope = scope_for(run["id"], Path(run["directory"]), self.engine)
         scope = scope.in_step("destroy").limited(
             self.engine.settings.time_limits.destroy, "ending the resources"
         )

@@ -1,10 +1,7 @@
 """Runs, crashes, resumes, cancels, reaps and lost machines in any order, as hypothesis likes."""
 
-import os
 import shutil
-import tempfile
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,17 +12,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from osqual.failpoints import number_boundaries
 from osqual.store.store import Row
 from osqual.teardown import place_of
-from tests.durable import DurableWorld, in_child
+from tests.durable import DurableWorld, in_child, memory_directory
 from tests.integration.faults.test_boundaries import MADE_AGAIN, assert_nothing_left
 
-MEMORY = Path("/dev/shm")
 moments = st.integers(min_value=0, max_value=400)
 
 
 @cache
 def boundaries() -> tuple[str, ...]:
     """Every boundary of an undisturbed run."""
-    root = scratch()
+    root = memory_directory()
     try:
         world = DurableWorld.make(root / "world")
         assert in_child(world.run, trace=root / "trace") == 0
@@ -34,16 +30,12 @@ def boundaries() -> tuple[str, ...]:
         shutil.rmtree(root)
 
 
-def scratch() -> Path:
-    return Path(tempfile.mkdtemp(dir=MEMORY if os.access(MEMORY, os.W_OK) else None))
-
-
 class AnyOrder(RuleBasedStateMachine):
     """One state directory, and what people and accidents do to it."""
 
     @initialize()
     def begin(self) -> None:
-        self.root = scratch()
+        self.root = memory_directory()
         self.world = DurableWorld.make(self.root / "world")
         self.seen: dict[tuple[str, str], Row] = {}
         self.number = 0

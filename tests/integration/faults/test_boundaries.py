@@ -8,7 +8,6 @@ import gc
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import pytest
 from osqual.failpoints import number_boundaries
 from osqual.published import parse_history, parse_images, parse_record
 from osqual.store.store import Row
-from tests.durable import IMAGE_ID, DurableWorld, in_child
+from tests.durable import IMAGE_ID, DurableWorld, in_child, memory_directory
 
 pytestmark = pytest.mark.timeout(3600)
 
@@ -36,9 +35,7 @@ MADE_AGAIN = {"provision", "install"}
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DurableWorld]:
-    """In memory where that is possible: thousands of transactions are flushed."""
-    memory = Path("/dev/shm")
-    root = Path(tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else None))
+    root = memory_directory()
     programs = root / "bin"
     programs.mkdir()
     for name in PROGRAMS:

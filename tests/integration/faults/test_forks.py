@@ -1,15 +1,12 @@
 """Killed with -9 at every boundary at which suites have forks of the cluster: nothing stays."""
 
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from osqual.failpoints import number_boundaries
-from tests.durable import PRODUCT, DurableWorld, in_child
+from tests.durable import PRODUCT, DurableWorld, in_child, memory_directory
 from tests.integration.faults.test_boundaries import check_verdict, each, the_run
 
 pytestmark = pytest.mark.timeout(3600)
@@ -17,8 +14,7 @@ pytestmark = pytest.mark.timeout(3600)
 
 @pytest.fixture(scope="module")
 def forking() -> Iterator[DurableWorld]:
-    memory = Path("/dev/shm")
-    root = Path(tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else None))
+    root = memory_directory()
     world = DurableWorld.make(root / "template")
     product = world.catalogue / "products" / "thing" / "product.yaml"
     product.write_text(PRODUCT.replace("suite.sh}", "suite.sh, isolation: fork}"))
