@@ -29,13 +29,13 @@ from osqual.builders.packer import MAC, locate
 from osqual.builders.packer_run import build_template
 from osqual.builders.packer_template import QemuSurroundings, effective_template, qemu_builder
 from osqual.cancellation import Cancellation
+from osqual.effects.scope import RunScope
+from osqual.effects.sockets import remove_socket_directory
 from osqual.events import EventBus
 from osqual.model import Configuration, Recipe
 from osqual.qemu.acceleration import probe
-from osqual.scope import RunScope
 from osqual.settings import Directories, Qemu, Settings
-from osqual.sockets import remove_socket_directory
-from osqual.template import parse_template
+from osqual.templates.template import parse_template
 
 EXAMPLE = Path(__file__).parents[1] / "examples/debian/12/qemu/swarm-20.10/docker-20.10"
 BASE = "debian:bookworm"

@@ -23,6 +23,7 @@ from build import BenchJournal
 
 from osqual.bases.resolve import resolve_base
 from osqual.cancellation import Cancellation
+from osqual.effects.scope import RunScope
 from osqual.events import EventBus
 from osqual.model import Configuration, Image, Topology
 from osqual.platforms.base import ProvisionRequest
@@ -33,9 +34,8 @@ from osqual.qemu.disk import create_overlay
 from osqual.qemu.ports import reserved_ports
 from osqual.qemu.seed import NodeIdentity, write_seed
 from osqual.room import available_cpus
-from osqual.scope import RunScope
 from osqual.settings import Directories, Settings
-from osqual.ssh_keys import make_key_pair
+from osqual.ssh.keys import make_key_pair
 
 BASE = "debian:bookworm"
 USER = "admin"

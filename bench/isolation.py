@@ -22,12 +22,12 @@ from local import mark
 
 from osqual.bases.resolve import resolve_base
 from osqual.cluster_file import CLUSTER_DIRECTORY, FORKS_DIRECTORY
-from osqual.machine import Machine
+from osqual.effects.scope import RunScope
+from osqual.effects.sockets import socket_directory
 from osqual.model import Cluster, Configuration, Image, Topology
 from osqual.platforms.base import ProvisionRequest
 from osqual.platforms.qemu import QemuPlatform
-from osqual.scope import RunScope
-from osqual.sockets import socket_directory
+from osqual.ssh.machine import Machine
 
 PARTS = ("fork", "ssh")
 FORK_GOAL = 5.0

@@ -14,21 +14,21 @@ from typing import Any
 from osqual.builders.base import BuildRequest
 from osqual.cancellation import Cancellation
 from osqual.catalogue.catalogue import open_catalogue
-from osqual.context import RunOptions
+from osqual.effects.scope import RunScope
 from osqual.events import Subscriber
 from osqual.model import Cluster, Image, Node, Outcome, SshIdentity, SuiteResult, TestResult
-from osqual.parts import Parts
+from osqual.operations.prospects import Prospect, prospects_of
+from osqual.operations.side_by_side import Ended, run_side_by_side
+from osqual.pipeline.workflow import Engine
 from osqual.platforms.base import ProvisionRequest
-from osqual.process import Completed
-from osqual.prospects import Prospect, prospects_of
+from osqual.processes.process import Completed
 from osqual.room import Admission, Room
-from osqual.scope import RunScope
+from osqual.run.context import RunOptions
+from osqual.run.parts import Parts
 from osqual.settings import Settings, load_settings
-from osqual.side_by_side import Ended, run_side_by_side
 from osqual.store.store import open_store
 from osqual.suites.base import SuiteRequest
 from osqual.teardown import LOCAL_KINDS
-from osqual.workflow import Engine
 
 PRODUCT = "description: x\nsuites: [{name: all, stage: integration, kind: command, path: t.sh}]\n"
 TEMPLATE = {"builders": [{"type": "qemu", "ssh_username": "a"}], "provisioners": []}

@@ -25,11 +25,11 @@ DOCUMENTED_FIELDS = (
     "osqual.attest.policy",
     "osqual.conventions",
     "osqual.mutes.entries",
-    "osqual.node_set",
-    "osqual.products",
+    "osqual.products.node_set",
+    "osqual.products.definition",
     "osqual.publish.record",
     "osqual.settings",
-    "osqual.suite_entry",
+    "osqual.products.suite_entry",
 )
 """Modules whose classes describe files; what stands below a field is its meaning."""
 

@@ -20,33 +20,33 @@ from osqual.cancellation import Cancellation
 from osqual.catalogue.catalogue import open_catalogue
 from osqual.cli.running import Showing, conduct
 from osqual.cluster_file import read_cluster, write_cluster
-from osqual.context import RunOptions
+from osqual.effects.scope import RunScope
+from osqual.effects.sockets import socket_directory
 from osqual.errors import OsqualError
 from osqual.failpoints import FAULT, TRACE
-from osqual.job import Job, JobState
-from osqual.machine import ConnectionLost
 from osqual.model import Cluster, Image, Node, SshIdentity, SuiteResult
-from osqual.parts import Parts
+from osqual.operations.prospects import prospects_of, resumable
+from osqual.operations.reap import find_remains, reap
+from osqual.pipeline.resume import resume
+from osqual.pipeline.workflow import Engine, RunResult, qualify
 from osqual.platforms.base import ProvisionRequest
-from osqual.process import Completed, write_atomic
-from osqual.prospects import prospects_of, resumable
-from osqual.reap import find_remains, reap
+from osqual.processes.job import Job, JobState
+from osqual.processes.process import Completed, write_atomic
+from osqual.processes.running import Marked, marked_processes
+from osqual.processes.signals import cancel_on_signals
 from osqual.report.lasting import LastingConsole
-from osqual.resume import resume
 from osqual.room import Room
-from osqual.running import Marked, marked_processes
-from osqual.scope import RunScope
+from osqual.run.context import RunOptions
+from osqual.run.parts import Parts
 from osqual.settings import Settings, load_settings
-from osqual.signals import cancel_on_signals
-from osqual.sockets import socket_directory
+from osqual.ssh.machine import ConnectionLost
 from osqual.store.lock import orchestrator_lock
 from osqual.store.store import Store, open_store
 from osqual.suites import job as suite_job
 from osqual.suites.base import SuiteRequest
 from osqual.suites.junit import read_junit
 from osqual.teardown import LOCAL_KINDS, end_resources, set_aside, short_lived
-from osqual.template import PackerTemplate
-from osqual.workflow import Engine, RunResult, qualify
+from osqual.templates.template import PackerTemplate
 from tests.stores import new_store
 
 LEAF = "debian/12/qemu/thing-1.0/docker-20.10"

@@ -8,6 +8,7 @@ from typing import Any
 
 from osqual.builders.base import BuildRequest
 from osqual.cancellation import Cancellation
+from osqual.effects.scope import RunScope
 from osqual.errors import CleanupIncomplete, InfrastructureError
 from osqual.events import EventKind
 from osqual.inventory.collecting import pack
@@ -22,16 +23,15 @@ from osqual.model import (
     TestResult,
 )
 from osqual.mutes.pattern import matches_test
-from osqual.parts import Parts
 from osqual.platforms.base import ProvisionRequest
-from osqual.process import Completed
-from osqual.programs import FoundProgram, Program
+from osqual.processes.process import Completed
+from osqual.processes.programs import FoundProgram, Program
 from osqual.room import Room
-from osqual.scope import RunScope
+from osqual.run.parts import Parts
 from osqual.settings import Settings
 from osqual.suites.base import Listing, SuiteRequest
 from osqual.teardown import LOCAL_KINDS, ResourceKind, Row, end_resources
-from osqual.template import PackerTemplate
+from osqual.templates.template import PackerTemplate
 
 PROGRAM = FoundProgram(
     program=Program(name="fake-emulator", purpose="tests", version_argv=()),

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from osqual.cancellation import Cancellation
+from osqual.effects.scope import RunScope
 from osqual.events import Event, EventBus, EventKind
 from osqual.model import Cluster, Node, SshIdentity, Topology
-from osqual.scope import RunScope
 from osqual.settings import Settings
 
 

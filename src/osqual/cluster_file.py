@@ -7,7 +7,7 @@ from typing import Any
 
 from osqual.errors import InfrastructureError
 from osqual.model import Cluster, Node, Role, SshIdentity
-from osqual.process import write_atomic
+from osqual.processes.process import write_atomic
 
 FILE_NAME = "cluster.json"
 CLUSTER_DIRECTORY = "cluster"

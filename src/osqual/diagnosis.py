@@ -13,7 +13,7 @@ from pathlib import Path
 from osqual.bases.debian.failure import check_possible
 from osqual.cancellation import Cancellation
 from osqual.errors import InfrastructureError, OsqualError
-from osqual.programs import PROGRAMS, TERRAFORM, inspect_programs, terraform_program
+from osqual.processes.programs import PROGRAMS, TERRAFORM, inspect_programs, terraform_program
 from osqual.qemu.acceleration import Acceleration, NoAcceleration, probe
 from osqual.qemu.footprint import machines_room
 from osqual.qemu.ports import PORT_RANGE, reserved_group, reserved_ports

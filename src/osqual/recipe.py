@@ -10,7 +10,7 @@ from typing import Any
 
 from osqual.errors import InvalidInput
 from osqual.model import Recipe
-from osqual.template import PackerTemplate, interpolate, referenced_files, user_variables
+from osqual.templates.template import PackerTemplate, interpolate, referenced_files, user_variables
 
 # Keys of a builder that say what the image is called, who may build it, or what it is built from
 # (the base image is an input of its own): the same image comes out whatever they hold.

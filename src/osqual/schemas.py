@@ -19,7 +19,7 @@ def _settings() -> Schema:
 
 
 def _product() -> Schema:
-    from osqual.products import definition_schema
+    from osqual.products.definition import definition_schema
 
     return {**definition_schema(), "title": "product.yaml"}
 

@@ -9,11 +9,11 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from osqual.conventions import DCOS_IMAGES, DCOS_IMAGES_LAYOUT, Conventions, FileNames
-from osqual.documents import load_yaml, read_document, yaml_line
 from osqual.errors import InvalidFile, InvalidInput, Problem
+from osqual.formats.documents import load_yaml, read_document, yaml_line
+from osqual.formats.spelling import problems_of
 from osqual.inventory.checks import DEFAULT_POLICY as HYGIENE
-from osqual.node_checks import DEFAULT_POLICY, Consequence
-from osqual.spelling import problems_of
+from osqual.results.node_checks import DEFAULT_POLICY, Consequence
 
 FILE_NAME = "osqual.yaml"
 

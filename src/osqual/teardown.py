@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from osqual.effects.scope import RunScope
+from osqual.effects.sockets import LINK_NAME
 from osqual.errors import CleanupIncomplete, InfrastructureError, Interrupted, OsqualError
-from osqual.job import Job, JobState
-from osqual.machine import close_connections
-from osqual.process import remove_temporaries
+from osqual.processes.job import Job, JobState
+from osqual.processes.process import remove_temporaries
 from osqual.qemu.vm import RECORD_NAME, Vm, vm_runs
-from osqual.scope import RunScope
-from osqual.sockets import LINK_NAME
+from osqual.ssh.machine import close_connections
 
 JOB_GRACE_S = 120.0
 """How long a job that is asked to end may take: Packer and Terraform clean up behind themselves."""

@@ -12,20 +12,20 @@ import pytest
 from osqual.bases.image import BaseImage
 from osqual.bases.resolve import resolve_base
 from osqual.cancellation import Cancellation
+from osqual.effects.scope import RunScope
+from osqual.effects.sockets import remove_socket_directory, socket_directory
 from osqual.errors import Interrupted, OsqualError
 from osqual.events import Event, EventBus
-from osqual.machine import HostKeyMismatch, Machine, known_hosts_line
 from osqual.model import Node, Role, SshIdentity
-from osqual.process import run
+from osqual.processes.process import run
 from osqual.qemu.acceleration import Host, probe
 from osqual.qemu.disk import create_overlay
 from osqual.qemu.ports import reserved_ports
 from osqual.qemu.seed import NodeIdentity, Seed, StaticNetwork, write_seed
 from osqual.qemu.vm import Disk, SocketNic, UserNic, Vm, VmSpec
-from osqual.scope import RunScope
 from osqual.settings import Directories, Settings
-from osqual.sockets import remove_socket_directory, socket_directory
-from osqual.ssh_keys import make_key_pair
+from osqual.ssh.keys import make_key_pair
+from osqual.ssh.machine import HostKeyMismatch, Machine, known_hosts_line
 from tests.integration.conftest import Workshop, processes_naming
 from tests.scopes import MemoryJournal
 

@@ -19,16 +19,16 @@ from osqual.builders.layers import LayerStore
 from osqual.builders.locks import FileHold
 from osqual.builders.packer import PackerBuilder
 from osqual.cancellation import Cancellation
+from osqual.effects.scope import RunScope
+from osqual.effects.sockets import remove_socket_directory
 from osqual.errors import BuildFailed, Interrupted
 from osqual.events import Event, EventBus, EventKind
 from osqual.model import Configuration, Image, Recipe
-from osqual.process import run
-from osqual.running import process_start
-from osqual.scope import RunScope
+from osqual.processes.process import run
+from osqual.processes.running import process_start
 from osqual.settings import Directories, Qemu, Settings
-from osqual.sockets import remove_socket_directory
 from osqual.teardown import end_resources
-from osqual.template import parse_template
+from osqual.templates.template import parse_template
 from tests.integration.conftest import Workshop, processes_naming
 from tests.scopes import MemoryJournal
 

@@ -15,20 +15,20 @@ import pytest
 
 from osqual.bases.resolve import resolve_base
 from osqual.cancellation import Cancellation
+from osqual.effects.scope import RunScope
+from osqual.effects.sockets import remove_socket_directory, socket_directory
 from osqual.errors import ProvisionFailed
 from osqual.events import EventBus
-from osqual.machine import HostKeyMismatch, Machine
 from osqual.model import Cluster, Configuration, Image, Node, Topology
 from osqual.platforms.base import ProvisionRequest
 from osqual.platforms.qemu import QemuPlatform, load_cluster
-from osqual.process import run
+from osqual.processes.process import run
 from osqual.qemu.acceleration import probe
 from osqual.qemu.failure import PortTaken, VmFailed
 from osqual.qemu.ports import can_listen, reserved_ports
 from osqual.qemu.vm import Disk, UserNic, Vm, VmSpec
-from osqual.scope import RunScope
 from osqual.settings import Directories, Qemu, Settings
-from osqual.sockets import remove_socket_directory, socket_directory
+from osqual.ssh.machine import HostKeyMismatch, Machine
 from osqual.store.store import Store, open_store
 from tests.integration.conftest import Workshop, processes_naming, wait_until
 
@@ -40,7 +40,7 @@ from pathlib import Path
 from osqual.cancellation import Cancellation
 from osqual.events import EventBus
 from osqual.platforms.qemu import QemuPlatform
-from osqual.scope import RunScope
+from osqual.effects.scope import RunScope
 from osqual.settings import Directories, Settings
 from osqual.store.store import open_store
 state, run = sys.argv[1:]

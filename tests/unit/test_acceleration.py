@@ -11,9 +11,9 @@ import pytest
 
 from osqual.cancellation import Cancellation
 from osqual.errors import Interrupted, MissingProgram
+from osqual.processes.running import process_start
 from osqual.qemu.acceleration import Acceleration, Host, NoAcceleration, probe
 from osqual.qemu.tiny_initrd import MARKER, tiny_initrd
-from osqual.running import process_start
 from osqual.settings import Directories, Qemu, Settings
 
 # Finds the console's file among QEMU's words, and notes each start.

@@ -18,7 +18,7 @@ from osqual.builders.ami_template import (
 from osqual.builders.base import BuildRequest
 from osqual.errors import InvalidInput
 from osqual.model import Configuration, Recipe
-from osqual.template import PackerTemplate, parse_template
+from osqual.templates.template import PackerTemplate, parse_template
 
 
 def template(variables: dict[str, Any] | None = None, **builder: Any) -> PackerTemplate:

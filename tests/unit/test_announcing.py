@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from osqual.announcing import carries_over
 from osqual.cancellation import Cancellation
 from osqual.cli.main import main
 from osqual.conventions import FileNames
@@ -18,6 +17,7 @@ from osqual.errors import ExitCode
 from osqual.forge.comment import rows_of
 from osqual.publish.repository import Repository
 from osqual.report.bundle import write_bundle
+from osqual.run.announcing import carries_over
 from osqual.secrecy import Secrecy
 from osqual.settings import Retries
 from tests.forge_emulator import Fault, ForgeEmulator, running_forge

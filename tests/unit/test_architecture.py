@@ -68,4 +68,4 @@ def test_subprocesses_start_in_two_places_only() -> None:
         for path in MODULES
         if re.search(r"^\s*(import subprocess|from subprocess)", path.read_text(), re.MULTILINE)
     }
-    assert users == {"process.py", "job.py"}
+    assert users == {"processes/process.py", "processes/job.py"}

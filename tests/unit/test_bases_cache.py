@@ -18,10 +18,10 @@ from osqual.bases.image import BaseImage
 from osqual.bases.prune import JUST_USED_S, is_open, prune_cache
 from osqual.bases.resolve import cached_base, check_base, resolve_base
 from osqual.cli.cache import cache as cache_command
+from osqual.effects.scope import RunScope
 from osqual.errors import InvalidInput, TimeLimitExceeded
-from osqual.job import Job
-from osqual.process import run
-from osqual.scope import RunScope
+from osqual.processes.job import Job
+from osqual.processes.process import run
 from osqual.settings import Directories, Settings
 from tests.scopes import Surroundings
 

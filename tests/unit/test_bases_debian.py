@@ -18,6 +18,7 @@ from osqual.bases.debian.failure import check_possible
 from osqual.bases.reference import DebianReference
 from osqual.bases.resolve import cached_base, check_base, resolve_base
 from osqual.cancellation import Cancellation
+from osqual.effects.scope import RunScope
 from osqual.errors import (
     InfrastructureError,
     Interrupted,
@@ -25,8 +26,7 @@ from osqual.errors import (
     MissingProgram,
     OsqualError,
 )
-from osqual.running import process_start
-from osqual.scope import RunScope
+from osqual.processes.running import process_start
 from osqual.settings import Directories, Qemu, Settings
 from tests.scopes import Surroundings
 

@@ -14,10 +14,10 @@ from osqual.bases.cache import BaseCache
 from osqual.bases.download import download
 from osqual.bases.reference import DownloadReference, parse_reference
 from osqual.bases.resolve import cached_base, resolve_base
+from osqual.effects.scope import RunScope
 from osqual.errors import InfrastructureError, Interrupted, InvalidInput
 from osqual.events import Event, EventKind
-from osqual.process import run
-from osqual.scope import RunScope
+from osqual.processes.process import run
 from osqual.settings import Directories, Settings
 from tests.scopes import Surroundings
 

@@ -15,7 +15,7 @@ from osqual.builders.packer_template import (
     local_files,
     qemu_builder,
 )
-from osqual.template import PackerTemplate, parse_template
+from osqual.templates.template import PackerTemplate, parse_template
 
 AROUND = QemuSurroundings(
     base=Path("/run/base.qcow2"),

@@ -8,7 +8,7 @@ from osqual.builders.functions import isotime
 from osqual.builders.inputs import BuildInputs, read_inputs
 from osqual.builders.provisioners import FileProvisioner, ShellProvisioner
 from osqual.errors import InvalidInput
-from osqual.template import parse_template
+from osqual.templates.template import parse_template
 
 STARTED = datetime(2024, 3, 9, 14, 5, 7, tzinfo=UTC)
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from osqual.banner import Watch
 from osqual.builders.provisioners import (
     DISCONNECTED,
     FileProvisioner,
@@ -18,12 +17,13 @@ from osqual.builders.provisioners import (
 from osqual.builders.provisioning import run_provisioner
 from osqual.builders.workshop import Workshop
 from osqual.cancellation import Cancellation
+from osqual.effects.scope import RunScope
 from osqual.errors import BuildFailed, CommandFailed, InfrastructureError, Interrupted
 from osqual.events import Event, EventBus, EventKind
-from osqual.machine import ConnectionLost
-from osqual.process import Completed, run
-from osqual.scope import RunScope
+from osqual.processes.process import Completed, run
 from osqual.settings import Settings
+from osqual.ssh.banner import Watch
+from osqual.ssh.machine import ConnectionLost
 
 
 @dataclass

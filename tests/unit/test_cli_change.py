@@ -17,7 +17,7 @@ from osqual.catalogue.inputs import load_inputs
 from osqual.catalogue.tree import upwards
 from osqual.changes.excluded import hides
 from osqual.mutes.entries import parse_mutes
-from osqual.products import load_product
+from osqual.products.definition import load_product
 from osqual.settings import load_settings
 from tests.fixtures.catalogue_small import small_catalogue, write
 from tests.fixtures.sample import SAMPLE, needs_sample

@@ -15,7 +15,7 @@ from osqual.catalogue.catalogue import Catalogue
 from osqual.lint.check import check
 from osqual.lint.registry import RULES
 from osqual.lint.view import View
-from osqual.process import run
+from osqual.processes.process import run
 from tests.fixtures.command import osqual
 from tests.fixtures.sample import SAMPLE, needs_sample
 from tests.unit.test_lint_rules import PLACES, TODAY, files_of, write

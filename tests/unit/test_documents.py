@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osqual.documents import (
+from osqual.errors import InvalidFile
+from osqual.formats.documents import (
     MAX_BYTES,
     json_line,
     load_json,
@@ -17,7 +18,6 @@ from osqual.documents import (
     resolve_inside,
     yaml_line,
 )
-from osqual.errors import InvalidFile
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(9)

@@ -13,9 +13,9 @@ from rich.console import Console
 from osqual.cli.main import cli
 from osqual.errors import BuildFailed, ExitCode, NotFound
 from osqual.model import Judgement, Verdict
+from osqual.pipeline.workflow import RunResult
 from osqual.report.resources import HEADER, resource_line
 from osqual.report.summary import print_summary, result_document
-from osqual.workflow import RunResult
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LEAF = "debian/12/qemu/swarm-20.10/docker-20.10"

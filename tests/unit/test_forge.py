@@ -25,7 +25,7 @@ from osqual.forge.announcement import (
 from osqual.forge.base import Forge
 from osqual.forge.comment import LIMIT_CHARS, MARKER, Row, comment_of, comment_with, rows_of
 from osqual.forge.registry import open_forge
-from osqual.rest import retry_after_s
+from osqual.forge.rest import retry_after_s
 from osqual.settings import ForgeSettings, Retries, Settings
 from tests.forge_emulator import Fault, ForgeEmulator, running_forge
 from tests.scopes import Surroundings

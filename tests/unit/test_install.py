@@ -13,11 +13,11 @@ import pytest
 from osqual.cancellation import Cancellation
 from osqual.errors import InstallFailed, Interrupted
 from osqual.events import Event, EventBus, EventKind
-from osqual.install import install_product, interpreter, redact, run_setup_script
 from osqual.model import Configuration, Suite, Topology
-from osqual.node_set import NodeSet
-from osqual.process import Completed, run
-from osqual.products import InstallStep, Product
+from osqual.processes.process import Completed, run
+from osqual.products.definition import InstallStep, Product
+from osqual.products.install import install_product, interpreter, redact, run_setup_script
+from osqual.products.node_set import NodeSet
 from tests.scopes import Surroundings, make_cluster
 
 TOPOLOGY = Topology(masters=1, private_agents=1, public_agents=1)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from osqual.events import EventKind
-from osqual.installer import InstallerMissing, check_installer
-from osqual.products import Product
+from osqual.products.definition import Product
+from osqual.products.installer import InstallerMissing, check_installer
 from tests.loopback import served
 from tests.scopes import Surroundings
 

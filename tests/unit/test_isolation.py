@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from osqual.comparing import Comparison, Round, compare_rounds
-from osqual.context import RunOptions
-from osqual.debugging import enter_failure, find_failure
 from osqual.errors import ExitCode, InfrastructureError, NotFound, OsqualError
 from osqual.model import Isolation, KeepPolicy, Outcome, Verdict
-from osqual.reap import find_dead
+from osqual.operations.comparing import Comparison, Round, compare_rounds
+from osqual.operations.debugging import enter_failure, find_failure
+from osqual.operations.reap import find_dead
+from osqual.pipeline.workflow import RunResult, end_resources
+from osqual.run.context import RunOptions
 from osqual.testing.forks import saved_failures
-from osqual.workflow import RunResult, end_resources
 from tests.fakes import FakePlatform, ForkingFakePlatform, ListingFakeSuites
 from tests.unit.test_workflow import PRODUCT, World
 

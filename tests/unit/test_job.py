@@ -9,8 +9,8 @@ import pytest
 
 from osqual.cancellation import Cancellation
 from osqual.errors import Interrupted
-from osqual.job import Job, JobState
-from osqual.running import process_start
+from osqual.processes.job import Job, JobState
+from osqual.processes.running import process_start
 
 
 def test_a_job_records_its_end_on_disk(tmp_path: Path) -> None:

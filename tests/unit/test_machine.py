@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from osqual.banner import wait_banner
 from osqual.cancellation import Cancellation
 from osqual.errors import (
     CommandFailed,
@@ -17,7 +16,9 @@ from osqual.errors import (
     Interrupted,
     TimeLimitExceeded,
 )
-from osqual.machine import (
+from osqual.model import Node, Role, SshIdentity
+from osqual.ssh.banner import wait_banner
+from osqual.ssh.machine import (
     ConnectionLost,
     HostKeyMismatch,
     Machine,
@@ -25,7 +26,6 @@ from osqual.machine import (
     close_connections,
     known_hosts_line,
 )
-from osqual.model import Node, Role, SshIdentity
 
 FAKE_SSH = r"""#!/bin/sh
 # Options as osqual gives them; `state` says how the node behaves.

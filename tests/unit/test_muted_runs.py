@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from osqual.catalogue.catalogue import open_catalogue
-from osqual.context import RunOptions
 from osqual.errors import ExitCode
 from osqual.model import Outcome, Verdict
 from osqual.mutes.entries import parse_mutes
 from osqual.mutes.lifting import standings
+from osqual.pipeline.preview import preview
+from osqual.pipeline.workflow import RunResult
 from osqual.plan.plan import Action, make_plan
-from osqual.preview import preview
-from osqual.workflow import RunResult
+from osqual.run.context import RunOptions
 from tests.fakes import IMAGE_ID
 from tests.unit.test_workflow import World
 

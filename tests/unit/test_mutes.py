@@ -17,7 +17,7 @@ from osqual.mutes.keywords import BadExpression, parse_keywords
 from osqual.mutes.mute import Mute
 from osqual.mutes.pattern import matches_test
 from osqual.mutes.to_run import read_tests_to_run
-from osqual.process import run
+from osqual.processes.process import run
 
 DIMENSIONS = ("os", "os_version", "release", "variant")
 TODAY = date(2026, 1, 15)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from osqual.model import Verdict
-from osqual.node_checks import DEFAULT_POLICY, find_in
+from osqual.results.node_checks import DEFAULT_POLICY, find_in
 from osqual.settings import Settings
 from tests.unit.test_testing import settings
 from tests.unit.test_workflow import World

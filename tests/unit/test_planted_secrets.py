@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from osqual.builders.base import BuildRequest
+from osqual.effects.scope import RunScope
 from osqual.errors import BuildFailed
 from osqual.events import EventKind
 from osqual.model import Image, Verdict
-from osqual.process import Completed
-from osqual.scope import RunScope
+from osqual.pipeline.workflow import Engine
+from osqual.processes.process import Completed
 from osqual.suites.command_suite import CommandSuite
 from osqual.suites.pytest_suite import PytestSuite
-from osqual.workflow import Engine
 from tests.fakes import FakeBuilder, FakeMachine
 from tests.fixtures.command import osqual
 from tests.forge_emulator import ForgeEmulator, running_forge

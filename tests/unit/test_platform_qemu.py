@@ -11,20 +11,20 @@ import pytest
 
 from osqual.cancellation import Cancellation
 from osqual.cluster_file import read_cluster, write_cluster
+from osqual.effects.scope import RunScope
+from osqual.effects.sockets import find_socket_directory, remove_socket_directory, socket_directory
 from osqual.errors import CleanupIncomplete, InfrastructureError, InvalidInput
 from osqual.events import EventBus
-from osqual.job import Job
 from osqual.model import Cluster, Configuration, Image, Node, Role, SshIdentity, Topology
 from osqual.platforms.base import ProvisionRequest
 from osqual.platforms.qemu import QemuPlatform, load_cluster
 from osqual.platforms.qemu_capacity import NotEnoughRoom, check_room, cpus_per_node
 from osqual.platforms.qemu_layout import plan_nodes
+from osqual.processes.job import Job
+from osqual.processes.running import process_start
 from osqual.qemu.vm import VmRecord
 from osqual.room import Room, measure_room
-from osqual.running import process_start
-from osqual.scope import RunScope
 from osqual.settings import Directories, Qemu, Settings
-from osqual.sockets import find_socket_directory, remove_socket_directory, socket_directory
 from osqual.store.store import Store
 from tests.stores import new_store
 

@@ -7,7 +7,7 @@ import pytest
 
 from osqual.cancellation import Cancellation
 from osqual.errors import CommandFailed, Interrupted, MissingProgram, TimeLimitExceeded
-from osqual.process import find_program, run, write_atomic
+from osqual.processes.process import find_program, run, write_atomic
 
 
 def test_output_and_status_come_back() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from osqual.errors import InvalidInput, NotFound
 from osqual.model import Suite, Topology
-from osqual.node_set import NodeSet
-from osqual.products import InstallStep, load_product
+from osqual.products.definition import InstallStep, load_product
+from osqual.products.node_set import NodeSet
 from osqual.suites.registry import check_suites
 from tests.scopes import make_cluster
 

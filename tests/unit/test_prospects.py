@@ -7,13 +7,13 @@ import pytest
 
 from osqual.cancellation import Cancellation
 from osqual.catalogue.catalogue import open_catalogue
-from osqual.context import RunOptions
 from osqual.errors import InvalidInput
-from osqual.prospects import Prospect, check_claims, claims_of, in_order, prospects_of
+from osqual.operations.prospects import Prospect, check_claims, claims_of, in_order, prospects_of
+from osqual.pipeline.workflow import Engine, RunResult
 from osqual.room import Room
+from osqual.run.context import RunOptions
 from osqual.settings import Limit
 from osqual.store.limits import Claim
-from osqual.workflow import Engine, RunResult
 from tests.durable import LEAF, DurableWorld
 from tests.fakes import FakeBuilder, FakePlatform, FakeSuites, fake_parts
 

@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 
 from osqual.conventions import FileNames
+from osqual.effects.scope import RunScope
 from osqual.errors import InvalidInput, PublishFailed
 from osqual.events import EventKind
 from osqual.publish.deliver import Delivered, Delivery
 from osqual.publish.destination import check_destination, deliver, destination
 from osqual.publish.outbox import keep_publication
 from osqual.publish.repository import Destination, Repository
-from osqual.scope import RunScope
 from osqual.settings import Publish, Retries, Settings
 from tests.scopes import Surroundings
 from tests.unit.test_publish import publication

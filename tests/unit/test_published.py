@@ -8,9 +8,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from osqual.catalogue.published import parse_history, parse_images, parse_plain_images, parse_record
 from osqual.errors import InvalidFile
 from osqual.model import Verdict
-from osqual.published import parse_history, parse_images, parse_plain_images, parse_record
 
 DIGEST = "sha256:" + "0" * 64
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from osqual.effects.sockets import remove_socket_directory, socket_directory
 from osqual.errors import InfrastructureError
 from osqual.platforms.qemu_forks import at_once, fork_cluster, is_saved
 from osqual.platforms.qemu_node import NodeMachine, read_machines
@@ -13,7 +14,6 @@ from osqual.qemu.acceleration import Acceleration
 from osqual.qemu.ports import Group
 from osqual.qemu.seed import Seed
 from osqual.qemu.vm import vm_argv
-from osqual.sockets import remove_socket_directory, socket_directory
 from tests.scopes import Surroundings, make_cluster
 
 GROUP = Group(address="239.255.1.2", port=30123)

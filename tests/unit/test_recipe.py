@@ -9,7 +9,7 @@ import pytest
 from osqual.errors import InvalidInput
 from osqual.model import Recipe
 from osqual.recipe import digest_of_path, recipe_of
-from osqual.template import parse_template
+from osqual.templates.template import parse_template
 from tests.fixtures.catalogue_small import template, write
 
 BASE = {"us-west-2": "ami-1", "us-east-1": "ami-2"}

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from osqual.catalogue.published import parse_record
 from osqual.cli.main import main
-from osqual.cluster_cost import HourlyCost, write_cost
 from osqual.model import Outcome, Verdict
-from osqual.published import parse_record
+from osqual.platforms.cluster_cost import HourlyCost, write_cost
 from osqual.schemas import schema_of
 from tests.unit.test_workflow import World
 

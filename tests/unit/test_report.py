@@ -20,7 +20,8 @@ from rich.console import Console
 from osqual.cli.main import main
 from osqual.events import Event, EventKind
 from osqual.model import Outcome, SuiteResult, TestResult
-from osqual.prospects import Prospect
+from osqual.operations.prospects import Prospect
+from osqual.operations.side_by_side import Ended
 from osqual.report.console import ConsoleRenderer
 from osqual.report.json_lines import JsonLines, Messages
 from osqual.report.plain import excerpt, plain_line, plain_text
@@ -28,7 +29,6 @@ from osqual.report.render import render_html, render_junit, render_markdown
 from osqual.report.run_report import RunReport, read_report
 from osqual.report.runs import run_document
 from osqual.report.time_left import TimeLeft
-from osqual.side_by_side import Ended
 from osqual.suites.junit import parse_junit
 from tests.unit.test_workflow import World
 

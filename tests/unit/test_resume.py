@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from osqual.errors import UsageError
-from osqual.resume import resume
+from osqual.pipeline.resume import resume
 from osqual.store.store import Row
 from tests.durable import DurableWorld, in_child
 from tests.fixtures.command import osqual, stand_in

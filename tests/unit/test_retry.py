@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from osqual.effects.retry import retry, wait_s
+from osqual.effects.scope import RunScope
 from osqual.errors import (
     BuildFailed,
     InfrastructureError,
@@ -17,10 +19,8 @@ from osqual.errors import (
     TransientError,
 )
 from osqual.events import EventKind
-from osqual.machine import ConnectionLost
-from osqual.retry import retry, wait_s
-from osqual.scope import RunScope
 from osqual.settings import Retries, Settings
+from osqual.ssh.machine import ConnectionLost
 from tests.scopes import Surroundings
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from osqual.catalogue.catalogue import open_catalogue
 from osqual.model import Outcome, Verdict
+from osqual.pipeline.reusing import is_audited
+from osqual.pipeline.workflow import RunResult
 from osqual.plan.plan import Action, make_plan
-from osqual.reusing import is_audited
 from osqual.settings import load_settings
-from osqual.workflow import RunResult
 from tests.fakes import fake_parts
 from tests.unit.test_workflow import LEAF, World
 

@@ -10,14 +10,14 @@ from osqual.cancellation import Cancellation
 from osqual.errors import BuildFailed, ExitCode, Interrupted, LimitReached
 from osqual.events import Event, EventKind, Subscriber
 from osqual.model import Judgement, Verdict
-from osqual.prospects import Needs, Prospect
+from osqual.operations.prospects import Needs, Prospect
+from osqual.operations.side_by_side import Ended, run_side_by_side
+from osqual.pipeline.workflow import Engine, RunResult
 from osqual.room import Admission, Room
 from osqual.settings import Settings
-from osqual.side_by_side import Ended, run_side_by_side
 from osqual.store.database import open_engine
 from osqual.store.limits import Claim
 from osqual.store.store import Store
-from osqual.workflow import Engine, RunResult
 
 WAIT_S = 20.0
 

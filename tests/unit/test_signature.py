@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osqual.signature import LENGTH, normalise, signature_of
+from osqual.results.signature import LENGTH, normalise, signature_of
 
 SAME = [
     ("cannot reach 10.0.0.1:2375", "cannot reach 192.168.17.200:80"),

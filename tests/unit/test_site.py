@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from osqual.catalogue.catalogue import open_catalogue
+from osqual.formats.times import epoch
 from osqual.site.build import Wish, build_site
 from osqual.site.image_contents import PackageLists
 from osqual.site.run_data import safe_url
 from osqual.site.writer import SiteWriter
-from osqual.times import epoch
 from tests.fixtures.catalogue_small import LEAF, publish, small_catalogue, write
 from tests.fixtures.shell import ONE, TWO, Shell
 from tests.fixtures.site import data_of, made_site, put_image_contents

@@ -7,8 +7,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from osqual.errors import InvalidInput
+from osqual.formats.spelling import did_you_mean, problems_of
 from osqual.settings import load_settings
-from osqual.spelling import did_you_mean, problems_of
 
 
 @dataclass(frozen=True)

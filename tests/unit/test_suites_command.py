@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from osqual.effects.scope import RunScope
+from osqual.effects.sockets import remove_socket_directory
 from osqual.errors import InvalidInput
 from osqual.events import EventKind
 from osqual.model import Cluster, Configuration, Selection, Suite, SuiteResult, Topology
-from osqual.process import run
-from osqual.scope import RunScope
-from osqual.sockets import remove_socket_directory
+from osqual.processes.process import run
 from osqual.suites.base import SuiteRequest
 from osqual.suites.command_suite import CommandSuite
 from osqual.suites.registry import check_suites

@@ -30,8 +30,8 @@ from osqual.model import (
     SuiteResult,
     Topology,
 )
-from osqual.process import Completed, run
-from osqual.products import load_product
+from osqual.processes.process import Completed, run
+from osqual.products.definition import load_product
 from osqual.settings import Settings
 from osqual.suites.base import SuiteKind, SuiteRequest
 from osqual.suites.command_on_node import CommandOnNode

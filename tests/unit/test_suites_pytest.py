@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from osqual.effects.scope import RunScope
+from osqual.effects.sockets import remove_socket_directory
 from osqual.events import EventKind
 from osqual.model import (
     Cluster,
@@ -19,9 +21,7 @@ from osqual.model import (
     SuiteResult,
     Topology,
 )
-from osqual.running import process_start
-from osqual.scope import RunScope
-from osqual.sockets import remove_socket_directory
+from osqual.processes.running import process_start
 from osqual.suites.base import SuiteRequest
 from osqual.suites.pytest_suite import PytestSuite, join_keywords
 from tests.scopes import Surroundings, make_cluster

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from osqual.errors import CleanupIncomplete, Interrupted
-from osqual.job import Job, JobState
-from osqual.process import write_atomic
-from osqual.running import marked_processes, process_start
+from osqual.processes.job import Job, JobState
+from osqual.processes.process import write_atomic
+from osqual.processes.running import marked_processes, process_start
 from osqual.teardown import (
     LOCAL_KINDS,
     ResourceKind,

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from osqual.errors import InvalidInput
-from osqual.template import (
+from osqual.templates.template import (
     Function,
     PackerTemplate,
     interpolate,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from osqual.catalogue.files import parse_packer_template
 from osqual.errors import InvalidFile, OsqualError
 from osqual.recipe import normalised_template
-from osqual.template import parse_template, user_variables
-from osqual.template_hcl import PLUGINS
+from osqual.templates.template import parse_template, user_variables
+from osqual.templates.template_hcl import PLUGINS
 
 TEMPLATE = """\
 packer {

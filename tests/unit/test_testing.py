@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from osqual.errors import ExitCode
-from osqual.flakiness import Flakiness
 from osqual.model import Outcome, Verdict
+from osqual.pipeline.workflow import RunResult
+from osqual.results.flakiness import Flakiness
 from osqual.settings import Settings, load_settings
-from osqual.workflow import RunResult
 from tests.unit.test_workflow import PRODUCT, World
 
 GOOD, BAD = "test_net.py::test_good", "test_net.py::test_bad"

@@ -9,8 +9,8 @@ import pytest
 from osqual.builders.packer_run import install_plugins, validate_template
 from osqual.cancellation import Cancellation
 from osqual.catalogue.catalogue import open_catalogue
-from osqual.cluster_wish import pinned_version
 from osqual.errors import InvalidInput, MissingProgram
+from osqual.run.cluster_wish import pinned_version
 from osqual.terraform.program import TerraformMismatch, WantedVersion, find_terraform
 from osqual.terraform.workspace import Workspace
 from tests.scopes import Surroundings

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from osqual.model import Outcome, SuiteResult, TestResult, Verdict
-from osqual.verdict import judge
+from osqual.results.verdict import judge
 
 
 def suite(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osqual.versions import compare_versions, version_key
+from osqual.formats.versions import compare_versions, version_key
 
 
 @pytest.mark.parametrize(

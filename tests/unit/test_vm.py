@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from osqual.cancellation import Cancellation
+from osqual.effects.scope import RunScope
 from osqual.errors import InfrastructureError
 from osqual.events import EventBus
-from osqual.job import Job
+from osqual.processes.job import Job
 from osqual.qemu.acceleration import Acceleration
 from osqual.qemu.failure import PortTaken, VmFailed, explain_failure
 from osqual.qemu.seed import Seed
@@ -26,7 +27,6 @@ from osqual.qemu.vm import (
     top_node,
     vm_argv,
 )
-from osqual.scope import RunScope
 from osqual.settings import Directories, Settings
 from osqual.store.store import Store
 from tests.stores import new_store

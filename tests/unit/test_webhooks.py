@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from osqual.errors import ExitCode
 from osqual.events import EventKind
+from osqual.forge.webhooks import Change, body_of
 from osqual.settings import Retries, Webhook
-from osqual.webhooks import Change, body_of
 from tests.unit.test_workflow import LEAF, World
 
 

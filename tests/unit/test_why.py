@@ -7,9 +7,9 @@ import pytest
 
 from osqual.errors import ExitCode
 from osqual.model import Outcome, Verdict
+from osqual.pipeline.workflow import RunResult
+from osqual.report.why import Explained, explain
 from osqual.store.store import Row
-from osqual.why import Explained, explain
-from osqual.workflow import RunResult
 from tests.fixtures.command import osqual
 from tests.unit.test_workflow import LEAF, World
 

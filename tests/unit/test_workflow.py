@@ -11,7 +11,7 @@ import pytest
 
 from osqual.cancellation import Cancellation
 from osqual.catalogue.catalogue import open_catalogue
-from osqual.context import RunOptions
+from osqual.catalogue.published import parse_record
 from osqual.errors import (
     BuildFailed,
     ExitCode,
@@ -21,10 +21,10 @@ from osqual.errors import (
 )
 from osqual.events import Event, EventKind
 from osqual.model import KeepPolicy, Outcome, Verdict
-from osqual.preview import preview
-from osqual.published import parse_record
+from osqual.pipeline.preview import preview
+from osqual.pipeline.workflow import Engine, RunResult, end_resources, qualify
+from osqual.run.context import RunOptions
 from osqual.settings import load_settings
-from osqual.workflow import Engine, RunResult, end_resources, qualify
 from tests.fakes import IMAGE_ID, FakeBuilder, FakePlatform, FakeSuites, fake_parts
 from tests.fixtures.command import stand_in
 from tests.stores import new_store

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from osqual.attest.agent import key_of_agent
 from osqual.attest.public_key import PublicKey, unusable
 from osqual.errors import InvalidInput
-from osqual.process import write_atomic
+from osqual.processes.process import write_atomic
 
 KEY_VARIABLE = "OSQUAL_SIGNING_PRIVATE_KEY"
 """The private key itself, as PEM; for continuous integration."""

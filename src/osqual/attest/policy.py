@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from osqual.documents import load_yaml
 from osqual.errors import InvalidInput
-from osqual.times import epoch
+from osqual.formats.documents import load_yaml
+from osqual.formats.times import epoch
 
 
 class Policy(BaseModel):

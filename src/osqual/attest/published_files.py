@@ -6,10 +6,10 @@ from pathlib import Path
 from osqual.attest.verify import Published
 from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.facts import read_facts
+from osqual.catalogue.published import parse_images
 from osqual.catalogue.withdrawn import Withdrawal, read_withdrawn
 from osqual.errors import NotFound
 from osqual.model import Configuration
-from osqual.published import parse_images
 
 DISK_SUFFIXES = (".qcow2", ".img", ".raw")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from osqual.times import iso
+from osqual.formats.times import iso
 
 RUN = "osqual_run"
 EXPIRES = "osqual_expires"

@@ -18,9 +18,9 @@ from filelock import FileLock, Timeout
 
 from osqual.bases.image import BaseImage
 from osqual.cancellation import Cancellation
+from osqual.effects.scope import RunScope
 from osqual.errors import InfrastructureError
-from osqual.process import write_atomic
-from osqual.scope import RunScope
+from osqual.processes.process import write_atomic
 
 CHUNK_BYTES = 1 << 20
 

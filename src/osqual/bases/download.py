@@ -12,9 +12,9 @@ from osqual.bases.cache import BaseCache, digest_file
 from osqual.bases.image import BaseImage
 from osqual.bases.inspect import inspect_disk
 from osqual.bases.reference import DownloadReference
+from osqual.effects.scope import RunScope
 from osqual.errors import InfrastructureError, InvalidInput
 from osqual.events import EventKind
-from osqual.scope import RunScope
 
 ATTEMPTS = 5
 """Attempts in a row that may bring nothing before giving up; every byte starts the count anew."""

@@ -10,7 +10,7 @@ from osqual.bases.inspect import DiskFacts, inspect_disk
 from osqual.bases.reference import FileReference
 from osqual.cancellation import Cancellation
 from osqual.errors import InvalidInput
-from osqual.process import write_atomic
+from osqual.processes.process import write_atomic
 
 
 def describe_file(

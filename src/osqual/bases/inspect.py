@@ -6,7 +6,7 @@ from pathlib import Path
 
 from osqual.cancellation import Cancellation
 from osqual.errors import CommandFailed, InvalidInput
-from osqual.process import run
+from osqual.processes.process import run
 
 # What can be the bottom of a chain of disks; others would need to be converted first.
 FORMATS = ("qcow2", "raw")

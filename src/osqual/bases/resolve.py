@@ -12,9 +12,9 @@ from osqual.bases.reference import (
     FileReference,
     parse_reference,
 )
+from osqual.effects.retry import retry
+from osqual.effects.scope import RunScope
 from osqual.errors import InfrastructureError
-from osqual.retry import retry
-from osqual.scope import RunScope
 from osqual.settings import Settings
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from osqual.aws.tags import BASE, CONFIGURATION, RECIPE
 from osqual.errors import InvalidInput, Key, Problem, Unusable
+from osqual.formats.spelling import did_you_mean
 from osqual.recipe import base_of, build_region
-from osqual.spelling import did_you_mean
-from osqual.template import PackerTemplate, interpolate, user_variables
+from osqual.templates.template import PackerTemplate, interpolate, user_variables
 
 if TYPE_CHECKING:
     from osqual.builders.base import BuildRequest

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Protocol
 
 from osqual.cancellation import Cancellation
+from osqual.effects.scope import RunScope
 from osqual.model import Configuration, Image, Recipe
 from osqual.room import Room
-from osqual.scope import RunScope
 from osqual.settings import Settings
-from osqual.template import PackerTemplate
+from osqual.templates.template import PackerTemplate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,18 +8,18 @@ from typing import Any
 
 from osqual.builders.identity import NODE_NAME, BuildIdentity
 from osqual.builders.options import QemuOptions
+from osqual.effects.scope import RunScope
+from osqual.effects.sockets import socket_directory
 from osqual.errors import BuildFailed, OsqualError, TimeLimitExceeded
-from osqual.machine import ConnectionLost, Machine
 from osqual.model import Node, Role
-from osqual.process import run
+from osqual.processes.process import run
 from osqual.qemu.acceleration import Acceleration
 from osqual.qemu.failure import PortTaken
 from osqual.qemu.ports import reserved_ports
 from osqual.qemu.revival import GENERATION, revive
 from osqual.qemu.seed import Seed
 from osqual.qemu.vm import Disk, UserNic, Vm, VmSpec, vm_argv
-from osqual.scope import RunScope
-from osqual.sockets import socket_directory
+from osqual.ssh.machine import ConnectionLost, Machine
 
 MAC = "52:54:00:6f:71:01"
 RESTORE_TIMEOUT_S = 120.0

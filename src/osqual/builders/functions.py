@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import partial
 
 from osqual.errors import InvalidInput
-from osqual.template import Function
+from osqual.templates.template import Function
 
 VOLATILE = ("timestamp", "isotime", "strftime", "uuid")
 

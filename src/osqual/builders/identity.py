@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from osqual.builders.locks import wait_for
-from osqual.machine import known_hosts_line
+from osqual.effects.scope import RunScope
 from osqual.model import SshIdentity
-from osqual.process import write_atomic
+from osqual.processes.process import write_atomic
 from osqual.qemu.seed import NodeIdentity, Seed, write_seed
-from osqual.scope import RunScope
-from osqual.ssh_keys import make_key_pair
+from osqual.ssh.keys import make_key_pair
+from osqual.ssh.machine import known_hosts_line
 
 NODE_NAME = "osqual-build"
 

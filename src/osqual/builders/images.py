@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from osqual.builders.keys import digest_file
+from osqual.effects.scope import RunScope
 from osqual.errors import InfrastructureError, InvalidInput
 from osqual.inventory.collecting import is_current, pack
 from osqual.model import Image
-from osqual.process import write_atomic
-from osqual.scope import RunScope
+from osqual.processes.process import write_atomic
 from osqual.teardown import short_lived
 
 REGION = "local"

@@ -12,8 +12,8 @@ from osqual.builders.keys import content_keys
 from osqual.builders.options import BUILDER, USE_PACKER, QemuOptions, read_options
 from osqual.builders.provisioners import FileProvisioner, Provisioner, read_provisioners
 from osqual.errors import InvalidInput, Problem, Unusable
-from osqual.spelling import did_you_mean
-from osqual.template import (
+from osqual.formats.spelling import did_you_mean
+from osqual.templates.template import (
     Function,
     PackerTemplate,
     interpolate_tree,

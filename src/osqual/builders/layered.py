@@ -34,6 +34,7 @@ from osqual.builders.provisioning import run_provisioner
 from osqual.builders.room import machine_room
 from osqual.builders.workshop import Workshop
 from osqual.cancellation import Cancellation
+from osqual.effects.scope import OwnedResource, RunScope
 from osqual.errors import (
     BuildFailed,
     CommandFailed,
@@ -45,15 +46,14 @@ from osqual.errors import (
 from osqual.events import EventKind
 from osqual.inventory.collecting import pack
 from osqual.model import Image
-from osqual.process import find_program, format_command, tail, write_atomic
+from osqual.processes.process import find_program, format_command, tail, write_atomic
 from osqual.qemu.acceleration import probe
 from osqual.qemu.disk import convert, create_overlay
 from osqual.qemu.failure import VmFailed
 from osqual.room import Room
-from osqual.scope import OwnedResource, RunScope
 from osqual.settings import Settings
 from osqual.teardown import LOCAL_KINDS, Kinds, end_resources, set_aside, short_lived
-from osqual.template import PackerTemplate
+from osqual.templates.template import PackerTemplate
 
 NAME = "layered"
 BUILD_DIRECTORY = "build"

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from osqual.builders.locks import FileHold
-from osqual.process import write_atomic
-from osqual.scope import RunScope
+from osqual.effects.scope import RunScope
+from osqual.processes.process import write_atomic
 from osqual.teardown import ResourceKind, Row, place_of
 
 RECORD = "layer.json"

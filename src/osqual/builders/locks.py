@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from osqual.scope import RunScope
+from osqual.effects.scope import RunScope
 
 POLL_S = 0.2
 

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from osqual.errors import Key, Problem, Unusable
-from osqual.spelling import did_you_mean
+from osqual.formats.spelling import did_you_mean
 
 USE_PACKER = "build this template with --builder packer"
 

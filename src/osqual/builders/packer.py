@@ -42,19 +42,19 @@ from osqual.builders.packer_template import (
 )
 from osqual.builders.room import machine_room
 from osqual.cancellation import Cancellation
+from osqual.effects.scope import RunScope
 from osqual.errors import BuildFailed, InvalidInput
 from osqual.inventory.collecting import collect_script
 from osqual.inventory.facts import whole
 from osqual.model import Image
-from osqual.process import find_program, write_atomic
+from osqual.processes.process import find_program, write_atomic
 from osqual.qemu.acceleration import probe
 from osqual.qemu.disk import convert
 from osqual.room import Room
-from osqual.scope import RunScope
 from osqual.settings import Settings
 from osqual.teardown import short_lived
-from osqual.template import PackerTemplate, interpolate, user_variables
-from osqual.template_hcl import PLUGINS
+from osqual.templates.template import PackerTemplate, interpolate, user_variables
+from osqual.templates.template_hcl import PLUGINS
 
 NAME = "packer"
 COLLECT_NAME = "collect.sh"

@@ -41,16 +41,16 @@ from osqual.builders.packer_run import (
 )
 from osqual.builders.packer_template import effective_template, local_files
 from osqual.cancellation import Cancellation
+from osqual.effects.scope import RunScope
 from osqual.errors import BuildFailed, InvalidInput, OsqualError
 from osqual.model import Image
-from osqual.process import find_program, write_atomic
+from osqual.processes.process import find_program, write_atomic
 from osqual.recipe import build_region
 from osqual.room import Room
-from osqual.scope import RunScope
 from osqual.settings import Settings
 from osqual.teardown import LOCAL_KINDS, ResourceKind, Row, end_resources, set_aside
-from osqual.template import PackerTemplate
-from osqual.template_hcl import PLUGINS
+from osqual.templates.template import PackerTemplate
+from osqual.templates.template_hcl import PLUGINS
 
 KIND = "cloud"
 

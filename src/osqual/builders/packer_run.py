@@ -11,12 +11,12 @@ from typing import Any
 from packaging.version import Version
 
 from osqual.cancellation import Cancellation
+from osqual.effects.following import follow_job
+from osqual.effects.scope import RunScope
 from osqual.errors import BuildFailed, CommandFailed, InvalidInput
-from osqual.following import follow_job
-from osqual.job import Job, JobState
-from osqual.process import run, tail, write_atomic
-from osqual.programs import program_version
-from osqual.scope import RunScope
+from osqual.processes.job import Job, JobState
+from osqual.processes.process import run, tail, write_atomic
+from osqual.processes.programs import program_version
 
 VALIDATE_TIMEOUT_S = 120.0
 INIT_TIMEOUT_S = 600.0

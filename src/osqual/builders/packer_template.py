@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from osqual.builders.cleaning import shutdown_command
-from osqual.template import PackerTemplate
+from osqual.templates.template import PackerTemplate
 
 # Another switch than Packer's own -drive, which one in qemuargs would replace.
 _SEED_SWITCH = "-cdrom"

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from osqual.builders.options import USE_PACKER, Duration
 from osqual.errors import InvalidInput, Key, Problem, Unusable, dotted
-from osqual.spelling import did_you_mean
-from osqual.template import (
+from osqual.formats.spelling import did_you_mean
+from osqual.templates.template import (
     Function,
     PackerTemplate,
     interpolate,

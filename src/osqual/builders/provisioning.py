@@ -4,9 +4,9 @@ from osqual.builders.provisioners import Provisioner, ShellProvisioner
 from osqual.builders.scripts import run_scripts
 from osqual.builders.transfers import transfer_files
 from osqual.builders.workshop import Workshop
+from osqual.effects.scope import RunScope
 from osqual.errors import BuildFailed, TimeLimitExceeded
 from osqual.events import EventKind
-from osqual.scope import RunScope
 
 
 def run_provisioner(provisioner: Provisioner, number: int, shop: Workshop, scope: RunScope) -> None:

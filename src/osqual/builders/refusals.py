@@ -12,8 +12,8 @@ from osqual.builders.ami_template import (
 )
 from osqual.builders.inputs import read_inputs
 from osqual.errors import InvalidInput, Problem, Unusable
-from osqual.spelling import did_you_mean
-from osqual.template import PackerTemplate
+from osqual.formats.spelling import did_you_mean
+from osqual.templates.template import PackerTemplate
 
 DEFAULT_BUILDERS: Mapping[str, str] = {"qemu": "layered", BUILDER_TYPE: BUILDER_TYPE}
 """Type of a template's builder -> the builder that builds it unless another one is asked for."""

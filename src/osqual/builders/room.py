@@ -6,7 +6,7 @@ from osqual.qemu.acceleration import probe
 from osqual.qemu.footprint import machines_room
 from osqual.room import Room
 from osqual.settings import Settings
-from osqual.template import PackerTemplate
+from osqual.templates.template import PackerTemplate
 
 
 def machine_room(template: PackerTemplate, settings: Settings, cancellation: Cancellation) -> Room:

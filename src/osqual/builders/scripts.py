@@ -10,10 +10,10 @@ from typing import IO
 from osqual.builders.provisioners import DISCONNECTED, ShellProvisioner
 from osqual.builders.transfers import send_file
 from osqual.builders.workshop import NO_SPACE, Workshop, not_prepared
+from osqual.effects.scope import RunScope
 from osqual.errors import BuildFailed, CommandFailed, TimeLimitExceeded
 from osqual.events import EventKind
-from osqual.machine import ConnectionLost
-from osqual.scope import RunScope
+from osqual.ssh.machine import ConnectionLost
 
 TAIL_LINES = 20
 RETRY_EVERY_S = 1.0

@@ -6,10 +6,10 @@ from pathlib import Path, PurePosixPath
 
 from osqual.builders.provisioners import FileProvisioner
 from osqual.builders.workshop import Workshop, not_prepared
+from osqual.effects.scope import RunScope
 from osqual.errors import BuildFailed, CommandFailed
-from osqual.machine import ConnectionLost
-from osqual.process import run
-from osqual.scope import RunScope
+from osqual.processes.process import run
+from osqual.ssh.machine import ConnectionLost
 
 TRANSFER_TIMEOUT_S = 1800.0
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from osqual.banner import Watch
 from osqual.errors import BuildFailed, OsqualError
-from osqual.machine import Machine
+from osqual.ssh.banner import Watch
+from osqual.ssh.machine import Machine
 
 # What a shell, a package manager or tar says when the guest's disk is full (strerror ENOSPC).
 NO_SPACE = "No space left on device"

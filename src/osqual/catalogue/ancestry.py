@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.facts import Facts, read_facts
 from osqual.catalogue.files import read
+from osqual.catalogue.published import Build, parse_history
 from osqual.catalogue.recipes import Built, RecipeReader
 from osqual.errors import InvalidFile
-from osqual.published import Build, parse_history
 
 Matches = Callable[[Mapping[str, str]], bool]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.git import Commit, GitTree
 from osqual.catalogue.past import catalogue_at
+from osqual.catalogue.published import Build, parse_history, parse_images
 from osqual.catalogue.usage import used_files
-from osqual.documents import read_document, resolve_inside
 from osqual.errors import InvalidFile, InvalidInput, NotFound, UsageError
+from osqual.formats.documents import read_document, resolve_inside
 from osqual.model import Configuration
-from osqual.published import Build, parse_history, parse_images
 from osqual.recipe import digest_of_path
 
 NOW = "now"

@@ -13,8 +13,8 @@ from osqual.catalogue.index import Index, remembered_conventions
 from osqual.catalogue.layout import Layout
 from osqual.catalogue.tree import Scanner, Tree, Wanted, upwards
 from osqual.conventions import DCOS_IMAGES, Conventions
-from osqual.documents import read_document
 from osqual.errors import NotFound
+from osqual.formats.documents import read_document
 from osqual.model import Configuration
 
 SETTINGS_FILE = "osqual.yaml"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from osqual.catalogue.facts import Facts, Standing
-from osqual.documents import load_yaml, read_document, yaml_line
 from osqual.errors import InvalidFile, NotFound, UsageError
+from osqual.formats.documents import load_yaml, read_document, yaml_line
 
 DIRECTORY = "channels"
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")

@@ -15,11 +15,11 @@ from osqual.catalogue.files import (
     source_name,
 )
 from osqual.catalogue.profile import parse_profile, topology_of
+from osqual.catalogue.published import Record, parse_record
 from osqual.catalogue.recipes import Built, RecipeReader
 from osqual.catalogue.usage import used_files
 from osqual.errors import InvalidFile, InvalidInput
 from osqual.model import Configuration, PublishAndTest
-from osqual.published import Record, parse_record
 
 T = TypeVar("T")
 

@@ -10,13 +10,13 @@ from typing import NamedTuple, TypeVar
 from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.filters import Filters, newest_first
 from osqual.catalogue.index import Row
+from osqual.catalogue.published import Record, parse_history, parse_images, parse_record
 from osqual.catalogue.tree import reachable
 from osqual.conventions import FileNames
-from osqual.documents import read_document
 from osqual.errors import InvalidFile
+from osqual.formats.documents import read_document
+from osqual.formats.times import iso
 from osqual.model import Verdict
-from osqual.published import Record, parse_history, parse_images, parse_record
-from osqual.times import iso
 
 T = TypeVar("T")
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.tree import upwards
-from osqual.documents import (
+from osqual.errors import InvalidFile, InvalidInput, UnknownKey
+from osqual.formats.documents import (
     json_line,
     load_json,
     load_yaml,
@@ -18,11 +19,10 @@ from osqual.documents import (
     resolve_inside,
     yaml_line,
 )
-from osqual.errors import InvalidFile, InvalidInput, UnknownKey
 from osqual.model import Configuration, PublishAndTest, PublishPoint
-from osqual.template import PackerTemplate, parse_template
-from osqual.template_hcl import SUFFIX as HCL_SUFFIX
-from osqual.template_hcl import parse_hcl_template
+from osqual.templates.template import PackerTemplate, parse_template
+from osqual.templates.template_hcl import SUFFIX as HCL_SUFFIX
+from osqual.templates.template_hcl import parse_hcl_template
 
 
 def find_file(catalogue: Catalogue, configuration: Configuration, name: str) -> Path | None:

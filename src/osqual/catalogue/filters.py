@@ -12,7 +12,7 @@ from typing import Any
 
 from osqual.catalogue.globs import glob_matcher, is_glob
 from osqual.errors import UsageError
-from osqual.versions import version_key
+from osqual.formats.versions import version_key
 
 ABSENT = "none"
 """How an optional dimension that a configuration lacks is called."""

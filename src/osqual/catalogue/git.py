@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from osqual.errors import UsageError
-from osqual.process import Completed, run
+from osqual.processes.process import Completed, run
 
 _ENVIRONMENT = {"GIT_OPTIONAL_LOCKS": "0", "GIT_PAGER": "cat", "LC_ALL": "C.UTF-8"}
 _PATHS_AT_ONCE = 500

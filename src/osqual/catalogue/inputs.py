@@ -19,11 +19,11 @@ from osqual.catalogue.files import (
     source_name,
 )
 from osqual.catalogue.profile import parse_profile, topology_of
+from osqual.catalogue.published import parse_images
 from osqual.errors import InvalidFile
 from osqual.model import Configuration, PublishAndTest, Recipe, Topology
-from osqual.published import parse_images
 from osqual.recipe import digest_of, digest_of_path, recipe_of
-from osqual.template import PackerTemplate
+from osqual.templates.template import PackerTemplate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from osqual.errors import InvalidFile
-from osqual.hcl import HclSyntaxError, HclUnusable, load_hcl
+from osqual.formats.hcl import HclSyntaxError, HclUnusable, load_hcl
 from osqual.model import Topology
 
 MAX_NODES_OF_A_ROLE = 1_000

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from osqual.catalogue.facts import Facts, Standing
 from osqual.catalogue.filters import Filters, newest_first
-from osqual.versions import version_key
+from osqual.formats.versions import version_key
 
 STANDINGS: Mapping[Standing, int] = {standing: rank for rank, standing in enumerate(Standing)}
 

@@ -16,7 +16,7 @@ from osqual.catalogue.files import (
 from osqual.errors import InvalidInput
 from osqual.model import Configuration, Recipe
 from osqual.recipe import base_of, digest_of_path, recipe_of
-from osqual.template import PackerTemplate
+from osqual.templates.template import PackerTemplate
 
 
 @dataclass(frozen=True, kw_only=True)

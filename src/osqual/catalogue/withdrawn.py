@@ -6,8 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from osqual.documents import load_yaml, read_document, yaml_line
 from osqual.errors import InvalidFile
+from osqual.formats.documents import load_yaml, read_document, yaml_line
 
 FILE_NAME = "withdrawn_images.yaml"
 

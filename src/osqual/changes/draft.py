@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from osqual.documents import decode, read_bytes, read_document
 from osqual.errors import InvalidFile, UsageError
+from osqual.formats.documents import decode, read_bytes, read_document
 
 # Scripts and whatever they upload may be large; more than this does not belong in a catalogue.
 MAX_BYTES = 64 * 1024 * 1024

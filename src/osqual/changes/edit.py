@@ -21,8 +21,8 @@ from osqual.changes.cover import covering
 from osqual.changes.draft import Draft, join
 from osqual.changes.key_paths import is_there, value_at
 from osqual.changes.nearest import parent_of
-from osqual.documents import load_json, load_yaml
 from osqual.errors import InvalidFile, InvalidInput
+from osqual.formats.documents import load_json, load_yaml
 from osqual.model import Configuration
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from osqual.documents import json_line, load_json
 from osqual.errors import InvalidFile
+from osqual.formats.documents import json_line, load_json
 
 KINDS = ("hvm", "pv")
 """How an image is virtualised. Every instance type of today wants hvm."""

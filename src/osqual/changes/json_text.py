@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from osqual.changes.key_paths import drop, nested, put, told
-from osqual.documents import KeyPath, load_json
 from osqual.errors import InvalidFile
+from osqual.formats.documents import KeyPath, load_json
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DEFAULT_INDENT = "  "

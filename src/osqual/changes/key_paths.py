@@ -6,8 +6,8 @@ A path is a sequence of keys of mappings and of numbers of list items.
 from collections.abc import Mapping
 from typing import Any
 
-from osqual.documents import KeyPath
 from osqual.errors import InvalidFile
+from osqual.formats.documents import KeyPath
 
 
 def told(path: KeyPath) -> str:

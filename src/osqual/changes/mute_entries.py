@@ -10,8 +10,8 @@ from typing import Any
 from osqual.catalogue.catalogue import Catalogue
 from osqual.changes import yaml_text
 from osqual.changes.draft import Draft, inside, join
-from osqual.documents import load_yaml
 from osqual.errors import InvalidFile, NotFound, UsageError
+from osqual.formats.documents import load_yaml
 from osqual.model import Configuration
 from osqual.mutes.entries import parse_mutes
 from osqual.mutes.mute import Mute

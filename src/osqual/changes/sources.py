@@ -8,9 +8,9 @@ from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.filters import ABSENT
 from osqual.changes.follow import Rename
 from osqual.errors import UsageError
+from osqual.formats.spelling import did_you_mean
+from osqual.formats.versions import version_key
 from osqual.model import Configuration
-from osqual.spelling import did_you_mean
-from osqual.versions import version_key
 
 _LEAST_WORD = 3
 

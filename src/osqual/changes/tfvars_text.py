@@ -12,8 +12,8 @@ from typing import Any
 
 from osqual.catalogue.profile import parse_profile
 from osqual.changes.key_paths import drop, is_there, nested, put, told
-from osqual.documents import KeyPath
 from osqual.errors import InvalidFile
+from osqual.formats.documents import KeyPath
 
 _KEY = re.compile(
     r'(?:(?P<name>[A-Za-z_][A-Za-z0-9_-]*)|"(?P<quoted>[^"\\\n$%]*)")[ \t]*(?:=(?!=)|:)'

@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 
 from osqual.changes.key_paths import drop, is_there, put, told
-from osqual.documents import KeyPath, load_yaml
 from osqual.errors import InvalidFile
+from osqual.formats.documents import KeyPath, load_yaml
 
 _WIDTH = 100_000
 _COMMENT = re.compile(r"^[ \t]*(#.*?)[ \t\r]*$", re.MULTILINE)

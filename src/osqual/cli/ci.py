@@ -154,10 +154,10 @@ def verdicts(*, since: str, markdown: Path | None, as_json: bool, start: Path) -
     With the token of a forge, the status `osqual`, and one for each configuration, is set on the
     commit that is checked out.
     """
-    from osqual.announcing import tell_verdicts
     from osqual.catalogue.catalogue import open_catalogue
     from osqual.plan.plan import make_plan
     from osqual.plan.verdicts import concerned_by, verdict_of_all
+    from osqual.run.announcing import tell_verdicts
 
     catalogue = open_catalogue(start)
     found = concerned_by(catalogue, make_plan(catalogue, catalogue.configurations(), since=since))

@@ -62,7 +62,7 @@ def convert_feed(
 
 
 def _read(feed: Path) -> str:
-    from osqual.documents import MAX_BYTES, decode, read_document
+    from osqual.formats.documents import MAX_BYTES, decode, read_document
 
     if str(feed) == "-":
         return decode(sys.stdin.buffer.read(MAX_BYTES), "the feed")

@@ -27,7 +27,7 @@ def debug(name: str, test: str | None, *, as_json: bool) -> None:
     from pathlib import Path
 
     from osqual.cli.running import entering
-    from osqual.debugging import enter_failure, find_failure
+    from osqual.operations.debugging import enter_failure, find_failure
     from osqual.store.store import open_store
     from osqual.testing.forks import saved_failures
 

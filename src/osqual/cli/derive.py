@@ -121,7 +121,7 @@ def _refuse_existing(existing: Sequence[str], skip_existing: bool) -> None:
 def _read_base_images(path: Path) -> str:
     from osqual.catalogue.files import parse_base_images
     from osqual.changes.feed import is_feed, parse_feed
-    from osqual.documents import read_document
+    from osqual.formats.documents import read_document
 
     text = read_document(path.resolve().parent, path.resolve().name)
     if is_feed(text, str(path)):

@@ -16,10 +16,10 @@ def destroy(name: str) -> None:
     """
     from osqual.cli.running import entering
     from osqual.errors import UsageError
+    from osqual.pipeline.resume import close_run
+    from osqual.pipeline.workflow import end_resources
     from osqual.report.runs import run_state
-    from osqual.resume import close_run
     from osqual.store.store import open_store
-    from osqual.workflow import end_resources
 
     settings = current_settings()
     store = open_store(settings)

@@ -8,7 +8,7 @@ import click
 from osqual.cli.catalogue_options import complete_leaf
 from osqual.cli.common import catalogue_option, json_option, print_json
 from osqual.cli.tables import print_problems, print_table, printable
-from osqual.times import iso
+from osqual.formats.times import iso
 
 if TYPE_CHECKING:
     from osqual.catalogue.builds import InputChange, KnownBuild

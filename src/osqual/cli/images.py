@@ -40,8 +40,8 @@ def verify(*, paths: tuple[str, ...], boot: bool, as_json: bool, start: Path) ->
     from osqual.cancellation import Cancellation
     from osqual.catalogue.catalogue import open_catalogue
     from osqual.image_care import verify as care
+    from osqual.processes.signals import cancel_on_signals
     from osqual.settings import load_settings
-    from osqual.signals import cancel_on_signals
 
     catalogue = open_catalogue(start)
     settings = load_settings(catalogue.root, os.environ)

@@ -69,7 +69,7 @@ def import_mutes(
 
 
 def _read_tests(path: Path) -> list[str]:
-    from osqual.documents import read_document
+    from osqual.formats.documents import read_document
 
     lines = read_document(path.resolve().parent, path.resolve().name).splitlines()
     return [line.strip() for line in lines if "::" in line]

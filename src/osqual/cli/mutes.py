@@ -9,7 +9,7 @@ import click
 from osqual.cli.catalogue_options import CatalogueCommand, complete_leaf, filters_of
 from osqual.cli.common import catalogue_option, json_option, print_json
 from osqual.cli.tables import print_problems, print_table
-from osqual.times import iso
+from osqual.formats.times import iso
 
 if TYPE_CHECKING:
     from datetime import date

@@ -8,7 +8,7 @@ import click
 
 from osqual.cli.changing import Writing, carry_out, change_options
 from osqual.cli.common import catalogue_option
-from osqual.times import iso
+from osqual.formats.times import iso
 
 if TYPE_CHECKING:
     from osqual.catalogue.catalogue import Catalogue

@@ -35,16 +35,16 @@ def publish(*, name: str, way: str | None, as_json: bool) -> None:
 
     RUN is a run's id, a part of it that fits no other, or `latest`.
     """
-    from osqual.announcing import tell_again
     from osqual.cancellation import Cancellation
     from osqual.forge.announcement import kept_announcement
+    from osqual.pipeline.publishing import found_of, words_of
+    from osqual.pipeline.workflow import Engine, scope_for
+    from osqual.processes.signals import cancel_on_signals
     from osqual.publish.deliver import Delivered, Delivery
     from osqual.publish.destination import check_destination, deliver
     from osqual.publish.outbox import kept_publication, outbox
-    from osqual.publishing import found_of, words_of
-    from osqual.signals import cancel_on_signals
+    from osqual.run.announcing import tell_again
     from osqual.store.store import open_store
-    from osqual.workflow import Engine, scope_for
 
     settings = current_settings()
     store = open_store(settings)

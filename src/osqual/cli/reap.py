@@ -10,7 +10,7 @@ from osqual.cli.common import current_settings, json_option, print_json
 
 if TYPE_CHECKING:
     from osqual.errors import OsqualError
-    from osqual.reap import Remains
+    from osqual.operations.reap import Remains
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -60,12 +60,12 @@ def reap(
 
     from osqual.cancellation import Cancellation
     from osqual.errors import StateLocked
-    from osqual.reap import find_expired, find_remains, other_states, reap_elsewhere
-    from osqual.reap import reap as end_all
-    from osqual.signals import cancel_on_signals
+    from osqual.operations.reap import find_expired, find_remains, other_states, reap_elsewhere
+    from osqual.operations.reap import reap as end_all
+    from osqual.pipeline.workflow import Engine
+    from osqual.processes.signals import cancel_on_signals
     from osqual.store.lock import orchestrator_lock
     from osqual.store.store import open_store
-    from osqual.workflow import Engine
 
     settings, cancellation = current_settings(), Cancellation()
     documents: list[dict[str, Any]] = []

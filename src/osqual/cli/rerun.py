@@ -52,9 +52,9 @@ def rerun(
     """
     from osqual.catalogue.catalogue import open_catalogue
     from osqual.cli.running import Showing, run_all
-    from osqual.context import RunOptions
     from osqual.errors import UsageError
     from osqual.model import Isolation, KeepPolicy
+    from osqual.run.context import RunOptions
     from osqual.settings import load_settings
     from osqual.store.store import open_store
 

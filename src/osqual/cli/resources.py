@@ -15,8 +15,8 @@ def resources(name: str | None, *, as_json: bool) -> None:
 
     Only the store and this machine are looked at; nothing is changed.
     """
-    from osqual.parts import BUILT_IN
     from osqual.report.resources import HEADER, resource_document, resource_line
+    from osqual.run.parts import BUILT_IN
     from osqual.store.store import open_store
 
     store = open_store(current_settings())

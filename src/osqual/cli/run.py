@@ -120,8 +120,8 @@ def run(
     """
     from osqual.catalogue.catalogue import open_catalogue
     from osqual.cli.running import Showing, preview_all, run_all
-    from osqual.context import RunOptions
     from osqual.model import Isolation, KeepPolicy
+    from osqual.run.context import RunOptions
     from osqual.settings import load_settings
 
     catalogue = open_catalogue(start)

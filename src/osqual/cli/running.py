@@ -13,13 +13,14 @@ from osqual.cancellation import Cancellation
 from osqual.catalogue.catalogue import Catalogue
 from osqual.cli.common import print_json
 from osqual.cli.main import give_up_output, show_error
-from osqual.context import RunOptions
 from osqual.errors import CleanupIncomplete, ExitCode, OsqualError
 from osqual.model import Configuration
-from osqual.parts import BUILT_IN, Parts
-from osqual.preview import preview
-from osqual.prospects import Prospect, prospects_of, resumable
-from osqual.reap import Remains, find_dead, reap
+from osqual.operations.prospects import Prospect, prospects_of, resumable
+from osqual.operations.reap import Remains, find_dead, reap
+from osqual.operations.side_by_side import Ended, Watcher, run_side_by_side
+from osqual.pipeline.preview import preview
+from osqual.pipeline.workflow import Engine
+from osqual.processes.signals import cancel_on_signals
 from osqual.report.console import ConsoleRenderer
 from osqual.report.json_lines import JsonLines, Messages
 from osqual.report.lasting import LastingConsole
@@ -27,13 +28,12 @@ from osqual.report.many import ManyRenderer
 from osqual.report.one_at_a_time import OneAtATime
 from osqual.report.summary import print_summary, result_document
 from osqual.room import Admission, measure_room
+from osqual.run.context import RunOptions
+from osqual.run.parts import BUILT_IN, Parts
 from osqual.settings import Settings
-from osqual.side_by_side import Ended, Watcher, run_side_by_side
-from osqual.signals import cancel_on_signals
 from osqual.store.database import open_engine
 from osqual.store.lock import orchestrator_lock
 from osqual.store.store import Store, open_store
-from osqual.workflow import Engine
 
 
 @dataclass(frozen=True, kw_only=True)

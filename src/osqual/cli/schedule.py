@@ -41,7 +41,7 @@ def add(
     Patterns are read each time, so configurations that are added later are submitted too.
     """
     from osqual.catalogue.catalogue import open_catalogue
-    from osqual.context import RunOptions
+    from osqual.run.context import RunOptions
     from osqual.settings import load_settings
     from osqual.work_queue.app import open_queue
     from osqual.work_queue.schedules import check_cron, name_for

@@ -53,8 +53,8 @@ def isolation(
 
     from osqual.catalogue.catalogue import open_catalogue
     from osqual.cli.running import Showing, session, show_one
-    from osqual.comparing import compare_rounds
     from osqual.errors import UsageError
+    from osqual.operations.comparing import compare_rounds
     from osqual.settings import load_settings
 
     catalogue = open_catalogue(start)

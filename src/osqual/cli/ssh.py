@@ -22,9 +22,9 @@ def ssh(name: str, node_name: str | None, command: tuple[str, ...], *, fork: str
     from osqual.cancellation import Cancellation
     from osqual.cluster_file import FORKS_DIRECTORY
     from osqual.errors import NotFound
-    from osqual.machine import Machine
     from osqual.platforms.qemu import load_cluster
-    from osqual.process import find_program
+    from osqual.processes.process import find_program
+    from osqual.ssh.machine import Machine
     from osqual.store.store import open_store
 
     run = open_store(current_settings()).run(name)

@@ -44,7 +44,7 @@ def submit(
     one worker at a time works on a configuration.
     """
     from osqual.catalogue.catalogue import open_catalogue
-    from osqual.context import RunOptions
+    from osqual.run.context import RunOptions
     from osqual.settings import load_settings
     from osqual.work_queue.app import open_queue
     from osqual.work_queue.jobs import PREFIX

@@ -9,7 +9,7 @@ from osqual.cli.common import current_settings, json_option, print_json
 from osqual.cli.tables import printable
 
 if TYPE_CHECKING:
-    from osqual.why import Explained, Sighting
+    from osqual.report.why import Explained, Sighting
 
 SHOWN_ELSEWHERE = 5
 
@@ -34,8 +34,8 @@ def why(name: str, *, console: bool, as_json: bool) -> None:
     RUN is a run's id, a part of it that fits no other, or `latest` (the default). It knows the
     runs of this store.
     """
+    from osqual.report.why import explain
     from osqual.store.store import open_store
-    from osqual.why import explain
 
     store = open_store(current_settings())
     run = store.run(name)

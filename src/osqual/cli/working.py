@@ -7,16 +7,16 @@ from pathlib import Path
 from osqual.cli.main import show_error
 from osqual.cli.running import session
 from osqual.errors import CleanupIncomplete, OsqualError
-from osqual.parts import BUILT_IN, Parts
-from osqual.reap import Remains, find_remains, reap
+from osqual.operations.reap import Remains, find_remains, reap
+from osqual.pipeline.workflow import Engine
 from osqual.report.many import ManyRenderer
 from osqual.room import Admission, measure_room
+from osqual.run.parts import BUILT_IN, Parts
 from osqual.settings import Settings
 from osqual.store.store import ENDED
 from osqual.work_queue.app import open_queue
 from osqual.work_queue.worker import Shift, work
 from osqual.work_queue.workplace import Workplace
-from osqual.workflow import Engine
 
 
 def serve(

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from osqual.ci.surroundings import CiJob
+from osqual.effects.retry import retry
+from osqual.effects.scope import RunScope
 from osqual.errors import InfrastructureError, PublishFailed, TransientError
 from osqual.forge.base import CommitStatus, Forge, State
 from osqual.forge.comment import MARKER, Row, comment_with, parse_row, row_document
-from osqual.process import write_atomic
-from osqual.retry import retry
-from osqual.scope import RunScope
+from osqual.processes.process import write_atomic
 
 FILE_NAME = "announcement.json"
 CONFIRM_S = 2.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from osqual.rest import Api, RequestRefused
+from osqual.forge.rest import Api, RequestRefused
 
 
 class State(StrEnum):

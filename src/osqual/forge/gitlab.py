@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from osqual.forge.base import CommitStatus, State, shortened, write_our_comment
-from osqual.rest import Api
+from osqual.forge.rest import Api
 
 PUBLIC_API = "https://gitlab.com/api/v4"
 DESCRIPTION_LIMIT = 255

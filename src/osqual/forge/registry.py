@@ -7,7 +7,7 @@ from osqual.ci.surroundings import CiJob
 from osqual.errors import InvalidInput
 from osqual.forge import github, gitlab
 from osqual.forge.base import Forge
-from osqual.rest import Api
+from osqual.forge.rest import Api
 from osqual.settings import ForgeSettings
 
 

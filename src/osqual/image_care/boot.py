@@ -8,12 +8,12 @@ from pathlib import Path
 from osqual.aws.reaper import reap_run
 from osqual.aws.session import calling, client
 from osqual.aws.tags import run_tags
-from osqual.banner import wait_banner
 from osqual.cancellation import Cancellation
 from osqual.errors import OsqualError, ProvisionFailed
 from osqual.settings import Settings
-from osqual.ssh_keys import make_key_pair
-from osqual.ssh_route import operator_cidr, reach
+from osqual.ssh.banner import wait_banner
+from osqual.ssh.keys import make_key_pair
+from osqual.ssh.route import operator_cidr, reach
 
 INSTANCE_TYPE = "t3.small"
 POLL_S = 3.0

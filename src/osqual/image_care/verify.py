@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from osqual.aws.images import CloudImage, find_image
 from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.files import read
+from osqual.catalogue.published import Record, parse_images, parse_record
 from osqual.catalogue.recipes import Built, RecipeReader
 from osqual.errors import InvalidFile
 from osqual.model import Configuration
-from osqual.published import Record, parse_images, parse_record
 from osqual.recipe import digest_of
 
 LOCAL = "local"

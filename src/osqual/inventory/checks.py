@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from osqual.inventory.facts import File, Inventory, Listener
-from osqual.node_checks import Consequence
+from osqual.results.node_checks import Consequence
 
 SUITE = "image hygiene"
 """Under this name the findings stand among the suites; no product can have one called so."""

@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 
 from osqual.catalogue.git import GitTree
-from osqual.documents import MAX_BYTES, decode, read_bytes
 from osqual.errors import InvalidFile
-from osqual.process import run
+from osqual.formats.documents import MAX_BYTES, decode, read_bytes
+from osqual.processes.process import run
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from osqual.catalogue.tree import upwards
 from osqual.errors import InvalidInput
 from osqual.model import Configuration
 from osqual.recipe import digest_of, digest_of_path, files_of, normal_path
-from osqual.template import PackerTemplate
+from osqual.templates.template import PackerTemplate
 
 Resolved = Mapping[str, Mapping[str, str]]
 """Configuration -> what it looks up -> digest of what it finds."""

@@ -13,7 +13,7 @@ from osqual.lint.contents import Contents
 from osqual.lint.shell import Script
 from osqual.model import Configuration
 from osqual.recipe import files_of
-from osqual.template import PackerTemplate
+from osqual.templates.template import PackerTemplate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.files import parse_base_images, parse_packer_template
 from osqual.catalogue.profile import line_of, parse_profile, topology_of
+from osqual.catalogue.published import Build, Record, parse_history, parse_images, parse_record
 from osqual.catalogue.tree import upwards
-from osqual.documents import json_line, yaml_line
 from osqual.errors import InvalidFile, InvalidInput
+from osqual.formats.documents import json_line, yaml_line
 from osqual.lint.contents import Contents
 from osqual.lint.references import Reference, References
 from osqual.lint.shell import Script
@@ -19,10 +20,9 @@ from osqual.model import Configuration, PublishAndTest
 from osqual.mutes.entries import parse_mutes
 from osqual.mutes.inventory import ConfigText, known_tests, read_config_text
 from osqual.mutes.mute import Mute
-from osqual.published import Build, Record, parse_history, parse_images, parse_record
-from osqual.template import PackerTemplate
-from osqual.template_hcl import SUFFIX as HCL_SUFFIX
-from osqual.template_hcl import line_in_hcl
+from osqual.templates.template import PackerTemplate
+from osqual.templates.template_hcl import SUFFIX as HCL_SUFFIX
+from osqual.templates.template_hcl import line_in_hcl
 
 T = TypeVar("T")
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from osqual.documents import load_yaml
 from osqual.errors import InvalidFile
+from osqual.formats.documents import load_yaml
 from osqual.mutes.to_run import TestsToRun, read_tests_to_run
 
 _COMMENT = re.compile(r"[ \t]*#[ \t]?(?P<text>.*)")

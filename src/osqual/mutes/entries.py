@@ -9,10 +9,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, 
 from pydantic import ValidationError as PydanticError
 
 from osqual.catalogue.filters import Filters, parse_condition
-from osqual.documents import load_yaml, yaml_line
 from osqual.errors import InvalidFile, UnknownKey, UsageError
+from osqual.formats.documents import load_yaml, yaml_line
 from osqual.mutes.mute import ANY, Mute
-from osqual.signature import LENGTH
+from osqual.results.signature import LENGTH
 
 IMAGE = "image"
 """The key of a scope that names image ids rather than a dimension."""

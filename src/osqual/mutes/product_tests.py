@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from osqual.errors import OsqualError
+from osqual.formats.spelling import did_you_mean
 from osqual.model import Configuration, Suite
 from osqual.mutes.pattern import matches_test
-from osqual.products import Product, ProductFolders, load_product
-from osqual.spelling import did_you_mean
+from osqual.products.definition import Product, ProductFolders, load_product
 
 _TEST = re.compile(r"^[ \t]*(?:async[ \t]+)?def[ \t]+(test\w*)[ \t]*\(", re.MULTILINE)
 # What a test's id is put together with.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from osqual.catalogue.git import GitTree
-from osqual.process import run
+from osqual.processes.process import run
 
 Claims = frozenset[str]
 ReadClaims = Callable[[str, str], Claims | None]

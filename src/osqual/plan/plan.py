@@ -11,14 +11,14 @@ from functools import cached_property
 from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.facts import standing_of
 from osqual.catalogue.inputs import ConfigurationInputs, InputsReader
+from osqual.catalogue.published import Record, parse_record
 from osqual.catalogue.withdrawn import Withdrawn, read_withdrawn
-from osqual.documents import read_document
 from osqual.errors import InvalidInput
+from osqual.formats.documents import read_document
 from osqual.model import Configuration, PublishPoint, Verdict
 from osqual.plan.reasons import reasons_against
 from osqual.plan.since import Change, Effect
 from osqual.plan.surroundings import Surroundings
-from osqual.published import Record, parse_record
 
 
 class Action(StrEnum):

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+from osqual.catalogue.published import Record
 from osqual.plan.surroundings import SURROUNDINGS
-from osqual.published import Record
 
 _NOUNS: Mapping[str, str] = {
     "base": "the base image",

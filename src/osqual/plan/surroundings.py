@@ -10,7 +10,7 @@ from osqual.catalogue.catalogue import Catalogue
 from osqual.errors import InvalidInput
 from osqual.model import Configuration
 from osqual.mutes.files import MutesFiles
-from osqual.products import find_product
+from osqual.products.definition import find_product
 from osqual.recipe import digest_of, digest_of_product
 from osqual.settings import Settings, load_settings
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from osqual.cancellation import Cancellation
+from osqual.effects.scope import RunScope
 from osqual.model import Cluster, Configuration, Image, Topology
 from osqual.room import Room
-from osqual.scope import RunScope
 from osqual.settings import Settings
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from osqual.cancellation import Cancellation
 from osqual.cluster_file import CLUSTER_DIRECTORY, read_cluster, write_cluster
 from osqual.cluster_file import FILE_NAME as CLUSTER_FILE
+from osqual.effects.scope import RunScope
 from osqual.errors import InvalidInput
-from osqual.machine import known_hosts_line
 from osqual.model import Cluster, Image, Node, SshIdentity
 from osqual.platforms.base import ProvisionRequest
 from osqual.platforms.qemu_capacity import check_room, cpus_per_node
@@ -24,7 +24,7 @@ from osqual.platforms.qemu_layout import (
 )
 from osqual.platforms.qemu_node import NodeMachine, start_machine
 from osqual.platforms.qemu_ready import wait_cluster
-from osqual.process import find_program, write_atomic
+from osqual.processes.process import find_program, write_atomic
 from osqual.qemu.acceleration import Acceleration, probe
 from osqual.qemu.disk import create_overlay
 from osqual.qemu.footprint import machines_room
@@ -32,9 +32,9 @@ from osqual.qemu.ports import Group, reserved_group
 from osqual.qemu.seed import NodeIdentity, Seed, StaticNetwork, write_seed
 from osqual.qemu.vm import Vm
 from osqual.room import Room, available_cpus, measure_room
-from osqual.scope import RunScope
 from osqual.settings import Settings
-from osqual.ssh_keys import make_key_pair
+from osqual.ssh.keys import make_key_pair
+from osqual.ssh.machine import known_hosts_line
 from osqual.teardown import LOCAL_KINDS, end_resources
 
 PROGRAMS = ("qemu-system-x86_64", "qemu-img", "ssh", "ssh-keygen")

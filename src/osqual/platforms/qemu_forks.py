@@ -13,17 +13,17 @@ from typing import TypeVar
 
 from osqual.cluster_file import CLUSTER_DIRECTORY, read_cluster, write_cluster
 from osqual.cluster_file import FILE_NAME as CLUSTER_FILE
+from osqual.effects.scope import OwnedResource, RunScope
+from osqual.effects.sockets import socket_directory
 from osqual.errors import InfrastructureError
-from osqual.machine import Machine
 from osqual.model import Cluster, Node
 from osqual.platforms.qemu_node import NodeMachine, read_machines, start_machine
-from osqual.process import write_atomic
+from osqual.processes.process import write_atomic
 from osqual.qemu.disk import create_overlay
 from osqual.qemu.ports import Group, reserved_group
 from osqual.qemu.revival import revive
 from osqual.qemu.vm import Vm
-from osqual.scope import OwnedResource, RunScope
-from osqual.sockets import socket_directory
+from osqual.ssh.machine import Machine
 
 SAVED = "saved.json"
 

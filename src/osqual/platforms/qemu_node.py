@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from osqual.cluster_file import CLUSTER_DIRECTORY
+from osqual.effects.scope import RunScope
 from osqual.errors import InfrastructureError
-from osqual.process import write_atomic
+from osqual.processes.process import write_atomic
 from osqual.qemu.acceleration import Acceleration
 from osqual.qemu.failure import PortTaken
 from osqual.qemu.ports import Group, reserved_ports
 from osqual.qemu.revival import GENERATION
 from osqual.qemu.seed import Seed
 from osqual.qemu.vm import Disk, SocketNic, UserNic, Vm, VmSpec
-from osqual.scope import RunScope
 
 FILE_NAME = "machine.json"
 PORT_ATTEMPTS = 5

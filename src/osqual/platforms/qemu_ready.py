@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from osqual.cancellation import Cancellation
+from osqual.effects.scope import RunScope
+from osqual.effects.sockets import socket_directory
 from osqual.errors import Interrupted, OsqualError, ProvisionFailed, TimeLimitExceeded
-from osqual.machine import Machine
 from osqual.model import Cluster, Node
 from osqual.qemu.vm import Vm
-from osqual.scope import RunScope
-from osqual.sockets import socket_directory
+from osqual.ssh.machine import Machine
 
 POLL_S = 0.1
 CONSOLE_LINES = 30

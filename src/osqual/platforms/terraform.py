@@ -13,12 +13,13 @@ from osqual.aws.quota import check_quota
 from osqual.aws.session import CloudError
 from osqual.aws.tags import RUN, run_tags
 from osqual.cancellation import Cancellation
-from osqual.cluster_cost import HourlyCost, write_cost
 from osqual.cluster_file import FILE_NAME as CLUSTER_FILE
 from osqual.cluster_file import write_cluster
+from osqual.effects.scope import RunScope
 from osqual.errors import InvalidInput, ProvisionFailed
 from osqual.model import Cluster, Image, SshIdentity
 from osqual.platforms.base import ProvisionRequest, TerraformWish
+from osqual.platforms.cluster_cost import HourlyCost, write_cost
 from osqual.platforms.terraform_nodes import (
     Access,
     check_outputs,
@@ -39,12 +40,11 @@ from osqual.platforms.terraform_variables import (
     cluster_region,
     cluster_variables,
 )
-from osqual.process import find_program
+from osqual.processes.process import find_program
 from osqual.room import Room
-from osqual.scope import RunScope
 from osqual.settings import Settings
-from osqual.ssh_keys import make_key_pair
-from osqual.ssh_route import operator_cidr
+from osqual.ssh.keys import make_key_pair
+from osqual.ssh.route import operator_cidr
 from osqual.teardown import LOCAL_KINDS, end_resources
 from osqual.terraform.database_state import schema_of
 from osqual.terraform.failure import TerraformFailed

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from osqual.cancellation import Cancellation
+from osqual.effects.scope import RunScope
+from osqual.effects.sockets import socket_directory
 from osqual.errors import ProvisionFailed
-from osqual.machine import Machine, known_hosts_line
 from osqual.model import Cluster, Node, Role, SshIdentity, node_name
 from osqual.platforms.terraform_variables import UnsuitableModule
-from osqual.scope import RunScope
 from osqual.settings import Aws
-from osqual.sockets import socket_directory
-from osqual.ssh_route import Route, proxy_through, reach, through_jump_host
+from osqual.ssh.machine import Machine, known_hosts_line
+from osqual.ssh.route import Route, proxy_through, reach, through_jump_host
 
 POLL_S = 2.0
 REQUIRED = (

@@ -11,9 +11,9 @@ from typing import Any
 
 from osqual.aws.reaper import left_of_run, reap_run
 from osqual.cluster_file import CLUSTER_DIRECTORY
+from osqual.effects.scope import RunScope
 from osqual.errors import InfrastructureError, InvalidInput
 from osqual.platforms.base import TerraformWish
-from osqual.scope import RunScope
 from osqual.teardown import ResourceKind, Row, place_of
 from osqual.terraform.module import BUILT_IN_MODULES, module_source
 from osqual.terraform.program import find_terraform

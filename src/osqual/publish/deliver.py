@@ -11,14 +11,14 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from osqual.conventions import FileNames
+from osqual.effects.retry import retry
+from osqual.effects.scope import RunScope
 from osqual.errors import OsqualError, PublishFailed, TransientError
-from osqual.process import write_atomic
+from osqual.processes.process import write_atomic
 from osqual.publish.files import file_contents, history_text, images_text
 from osqual.publish.outbox import Publication, outbox
 from osqual.publish.repository import BranchMoved, Destination, PushRefused, Repository
 from osqual.publish.worktree import read_published, write_published
-from osqual.retry import retry
-from osqual.scope import RunScope
 from osqual.teardown import short_lived
 
 RUN_TRAILER = "Osqual-Run"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from osqual.errors import InfrastructureError, UsageError
-from osqual.process import write_atomic
+from osqual.processes.process import write_atomic
 
 DIRECTORY = "publish"
 FILE_NAME = "publication.json"

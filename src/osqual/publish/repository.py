@@ -12,7 +12,7 @@ from pathlib import Path
 
 from osqual.cancellation import Cancellation
 from osqual.errors import CommandFailed, InfrastructureError, PublishFailed, TransientError
-from osqual.process import Completed, run
+from osqual.processes.process import Completed, run
 
 _ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_PAGER": "cat", "LC_ALL": "C.UTF-8"}
 _OPTIONS = ("-c", "core.quotePath=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false")

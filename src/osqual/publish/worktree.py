@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from osqual.errors import PublishFailed
-from osqual.process import write_atomic
+from osqual.processes.process import write_atomic
 from osqual.publish.files import unreadable
 
 

@@ -17,8 +17,8 @@ from typing import Literal
 
 from osqual.cancellation import Cancellation
 from osqual.errors import InfrastructureError
-from osqual.job import Job, JobState
-from osqual.process import find_program, write_atomic
+from osqual.processes.job import Job, JobState
+from osqual.processes.process import find_program, write_atomic
 from osqual.qemu.tiny_initrd import MARKER, tiny_initrd
 from osqual.settings import Settings
 

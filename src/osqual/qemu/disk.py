@@ -9,7 +9,7 @@ from pathlib import Path
 
 from osqual.cancellation import Cancellation
 from osqual.errors import CommandFailed, InfrastructureError
-from osqual.process import Completed, run
+from osqual.processes.process import Completed, run
 
 CONVERT_TIMEOUT_S = 3600.0
 _NO_SPACE = os.strerror(errno.ENOSPC)

@@ -5,7 +5,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from osqual.machine import Machine
+from osqual.ssh.machine import Machine
 
 # The device tells the guest that it was restored, so that Linux 5.18 and later makes its random
 # pool unlike that of every other machine from the same memory. Older ones get seed and ioctl.

@@ -17,7 +17,7 @@ import pycdlib
 import yaml
 
 from osqual.errors import InvalidInput
-from osqual.process import write_atomic
+from osqual.processes.process import write_atomic
 
 VOLUME_ID = "cidata"
 """The label by which cloud-init finds a NoCloud seed."""

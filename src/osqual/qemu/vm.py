@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from osqual.cancellation import Cancellation
+from osqual.effects.scope import RunScope
+from osqual.effects.sockets import socket_directory
 from osqual.errors import InfrastructureError, OsqualError, TimeLimitExceeded
-from osqual.job import Job, JobState
-from osqual.process import tail, write_atomic
+from osqual.processes.job import Job, JobState
+from osqual.processes.process import tail, write_atomic
 from osqual.qemu.acceleration import Acceleration
 from osqual.qemu.failure import VmFailed, explain_failure
 from osqual.qemu.qmp import Qmp, QmpError, connect
 from osqual.qemu.seed import Seed
-from osqual.scope import RunScope
-from osqual.sockets import socket_directory
 
 PROGRAM = "qemu-system-x86_64"
 RECORD_NAME = "vm.json"

@@ -10,8 +10,8 @@ from typing import Any, TextIO
 from osqual.errors import OsqualError
 from osqual.event_log import event_document
 from osqual.events import Event, Subscriber
-from osqual.prospects import Prospect
-from osqual.side_by_side import Ended
+from osqual.operations.prospects import Prospect
+from osqual.operations.side_by_side import Ended
 
 
 class JsonLines:

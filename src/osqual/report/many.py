@@ -12,12 +12,12 @@ from rich.markup import escape
 from rich.text import Text
 
 from osqual.events import Event, EventKind, Subscriber
-from osqual.prospects import Prospect
+from osqual.operations.prospects import Prospect
+from osqual.operations.side_by_side import Ended
 from osqual.report.console import STEP_SIGNS
 from osqual.report.durations import duration
 from osqual.report.summary import STYLES
 from osqual.report.time_left import TimeLeft
-from osqual.side_by_side import Ended
 
 
 @dataclass(kw_only=True)

@@ -5,10 +5,10 @@ from contextlib import ExitStack
 from rich.console import Console
 
 from osqual.events import Subscriber
-from osqual.prospects import Prospect
+from osqual.operations.prospects import Prospect
+from osqual.operations.side_by_side import Ended
 from osqual.report.console import ConsoleRenderer
 from osqual.report.time_left import TimeLeft
-from osqual.side_by_side import Ended
 
 
 class OneAtATime:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from osqual.formats.times import elapsed_s
 from osqual.store.store import Row
 from osqual.teardown import Kinds, is_there
-from osqual.times import elapsed_s
 
 _THERE = {True: "there", False: "gone", None: "unknown"}
 _RESERVED = ("port", "network", "limit")

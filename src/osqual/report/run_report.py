@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from osqual.formats.times import iso
 from osqual.inventory.diff import counted
 from osqual.inventory.kept import kept_diff
 from osqual.report.durations import duration
 from osqual.report.plain import excerpt, plain_line, plain_text
 from osqual.report.runs import BAD_OUTCOMES, log_files
-from osqual.times import iso
 
 MAX_DETAILS_CHARS = 20_000
 MAX_CONSOLE_CHARS = 16_000

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from osqual.running import owner_alive
+from osqual.processes.running import owner_alive
 from osqual.store.store import Row, Store
 
 BAD_OUTCOMES = ("fail", "error")

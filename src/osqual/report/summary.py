@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from osqual.errors import OsqualError
 from osqual.model import Verdict
-from osqual.workflow import RunResult
+from osqual.pipeline.workflow import RunResult
 
 STYLES: Mapping[Verdict, str] = {
     Verdict.QUALIFIED: "bold green",

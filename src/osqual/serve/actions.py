@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import make_url
 
 from osqual.catalogue.catalogue import open_catalogue
-from osqual.context import RunOptions
 from osqual.errors import InfrastructureError, UsageError
-from osqual.process import Detached, start_detached, tail
+from osqual.processes.process import Detached, start_detached, tail
 from osqual.report.runs import run_state
+from osqual.run.context import RunOptions
 from osqual.settings import Settings
 from osqual.store.lock import orchestrator_lock
 from osqual.store.store import Store

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from osqual.errors import NotFound
-from osqual.prospects import usual
+from osqual.operations.prospects import usual
 from osqual.report.plain import plain_line, plain_text
 from osqual.report.runs import run_state
 from osqual.serve.live_site import LiveSite

@@ -13,6 +13,7 @@ from osqual.catalogue.facts import read_facts
 from osqual.catalogue.git import GitTree
 from osqual.catalogue.withdrawn import Withdrawn, read_withdrawn
 from osqual.errors import InvalidFile, InvalidInput
+from osqual.formats.times import iso
 from osqual.model import Configuration
 from osqual.mutes.inventory import Inventory, read_inventory
 from osqual.plan.plan import Step, make_plan
@@ -36,7 +37,6 @@ from osqual.site.run_data import complete, run_document
 from osqual.site.test_data import TestHistories, list_document, test_document
 from osqual.site.writer import SiteWriter, run_file
 from osqual.store.store import Store
-from osqual.times import iso
 
 HISTORY = 20
 """How many states the history strip of the matrix has."""

@@ -5,12 +5,12 @@ from datetime import date
 from typing import Any
 
 from osqual.catalogue.describe import Description, tests_in_words
+from osqual.catalogue.published import Build, parse_history
 from osqual.catalogue.withdrawn import Withdrawn
-from osqual.documents import read_document
 from osqual.errors import InvalidFile
+from osqual.formats.documents import read_document
 from osqual.mutes.inventory import MutedTest
 from osqual.plan.plan import Step
-from osqual.published import Build, parse_history
 from osqual.report.plain import plain_line, plain_text
 from osqual.site.numbered import LETTERS, Numbered
 from osqual.site.past_runs import PastRun

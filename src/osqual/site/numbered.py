@@ -7,9 +7,9 @@ from typing import Any
 
 from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.facts import Facts, Standing
+from osqual.formats.times import epoch
+from osqual.formats.versions import version_key
 from osqual.report.plain import plain_line
-from osqual.times import epoch
-from osqual.versions import version_key
 
 # One letter a standing or state: 100,000 of them are one string.
 LETTERS: Mapping[str, str] = {

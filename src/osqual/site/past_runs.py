@@ -9,12 +9,12 @@ from pydantic import ValidationError
 from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.files import read
 from osqual.catalogue.git import GitTree
+from osqual.catalogue.published import parse_record
 from osqual.errors import InvalidInput
+from osqual.formats.times import epoch
 from osqual.publish.record import QualificationRecord
-from osqual.published import parse_record
 from osqual.report.runs import run_state
 from osqual.store.store import Row, Store
-from osqual.times import epoch
 
 BATCH = 200
 MAX_COMMITS = 5_000

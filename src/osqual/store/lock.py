@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from osqual.errors import InfrastructureError, StateLocked
-from osqual.process import write_atomic
-from osqual.running import owner_token
+from osqual.processes.process import write_atomic
+from osqual.processes.running import owner_token
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from osqual.effects.scope import RunScope
 from osqual.model import Cluster, Configuration, Selection, Shard, Suite, SuiteResult
-from osqual.scope import RunScope
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,11 +3,11 @@
 It stands alone there: one file. Its exit status, the JUnit that it leaves, or its TAP count.
 """
 
+from osqual.effects.scope import RunScope
 from osqual.errors import CommandFailed, InfrastructureError
-from osqual.machine import Machine
 from osqual.model import SuiteResult
-from osqual.process import tail
-from osqual.scope import RunScope
+from osqual.processes.process import tail
+from osqual.ssh.machine import Machine
 from osqual.suites import job as suite_job
 from osqual.suites.base import SuiteRequest
 from osqual.suites.command_suite import NO_NAMES

@@ -7,13 +7,13 @@ a configuration file that has one host for each node.
 import stat
 from pathlib import Path
 
+from osqual.effects.scope import RunScope
+from osqual.effects.sockets import socket_directory
 from osqual.errors import InvalidInput
 from osqual.events import EventKind
 from osqual.model import Suite, SuiteResult
-from osqual.process import write_atomic
-from osqual.products import cluster_environment
-from osqual.scope import RunScope
-from osqual.sockets import socket_directory
+from osqual.processes.process import write_atomic
+from osqual.products.definition import cluster_environment
 from osqual.suites import job as suite_job
 from osqual.suites.base import SuiteRequest
 from osqual.suites.ending import sum_up

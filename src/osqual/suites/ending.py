@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from osqual.effects.scope import RunScope
 from osqual.events import EventKind
 from osqual.model import SuiteResult, TestResult
-from osqual.scope import RunScope
 from osqual.suites.base import SuiteRequest
 from osqual.suites.job import Probe, any_failed
 

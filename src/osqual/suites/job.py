@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from osqual.cancellation import Cancellation, pauses
+from osqual.effects.scope import RunScope
+from osqual.effects.sockets import socket_directory
 from osqual.errors import InfrastructureError, Interrupted, TimeLimitExceeded
-from osqual.job import FIRST_POLL_S, Job, JobState
-from osqual.machine import Machine
+from osqual.formats.times import elapsed_s
 from osqual.model import Cluster, Outcome, TestResult
-from osqual.scope import RunScope
-from osqual.sockets import socket_directory
-from osqual.times import elapsed_s
+from osqual.processes.job import FIRST_POLL_S, Job, JobState
+from osqual.ssh.machine import Machine
 
 POLL_S = 0.1
 GRACE_S = 60.0

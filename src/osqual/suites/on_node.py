@@ -7,11 +7,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from osqual.effects.scope import RunScope
 from osqual.errors import CommandFailed, InfrastructureError
-from osqual.machine import Machine
 from osqual.model import SuiteResult, TestResult
 from osqual.mutes.pattern import matches_test
-from osqual.scope import RunScope
+from osqual.ssh.machine import Machine
 from osqual.suites import job as suite_job
 from osqual.suites.base import Listing, SuiteRequest
 from osqual.suites.ending import sum_up

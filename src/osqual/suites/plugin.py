@@ -16,10 +16,10 @@ import pytest
 from osqual.cancellation import Cancellation
 from osqual.cluster_file import read_cluster
 from osqual.errors import CommandFailed, InfrastructureError, TimeLimitExceeded
-from osqual.machine import Machine
 from osqual.model import Cluster, Node, Outcome, Role, Shard
 from osqual.mutes.pattern import matches_test
-from osqual.process import write_atomic
+from osqual.processes.process import write_atomic
+from osqual.ssh.machine import Machine
 from osqual.suites.junit import (
     MAX_DETAILS_CHARS,
     MAX_MESSAGE_CHARS,

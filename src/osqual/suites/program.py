@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from osqual.model import Outcome, TestResult
-from osqual.process import tail
+from osqual.processes.process import tail
 from osqual.suites.job import any_failed
 from osqual.suites.junit import MAX_DETAILS_CHARS, JunitReport, clean_text
 from osqual.suites.tap import is_tap, parse_tap

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from osqual.cluster_file import FILE_NAME as CLUSTER_FILE
 from osqual.cluster_file import write_cluster
+from osqual.effects.scope import RunScope
+from osqual.effects.sockets import socket_directory
 from osqual.events import EventKind
 from osqual.model import Outcome, Selection, SuiteResult, TestResult
-from osqual.process import tail, write_atomic
-from osqual.scope import RunScope
-from osqual.sockets import socket_directory
+from osqual.processes.process import tail, write_atomic
 from osqual.suites import job as suite_job
 from osqual.suites.base import Listing, SuiteRequest
 from osqual.suites.junit import JunitReport, read_junit

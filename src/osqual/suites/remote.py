@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from osqual.cancellation import Cancellation, pauses
+from osqual.effects.scope import RunScope
+from osqual.effects.sockets import socket_directory
 from osqual.errors import CommandFailed, InfrastructureError, OsqualError, TimeLimitExceeded
 from osqual.events import EventKind
-from osqual.install import interpreter
-from osqual.machine import ConnectionLost, Machine
 from osqual.model import Node, Role, SshIdentity
-from osqual.process import write_atomic
-from osqual.products import cluster_environment
-from osqual.scope import RunScope
-from osqual.sockets import socket_directory
+from osqual.processes.process import write_atomic
+from osqual.products.definition import cluster_environment
+from osqual.products.install import interpreter
+from osqual.ssh.machine import ConnectionLost, Machine
 from osqual.suites import job as suite_job
 from osqual.suites.base import SuiteRequest
 from osqual.suites.junit import JunitReport, read_junit

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from osqual.cancellation import Cancellation
-from osqual.machine import Machine
 from osqual.model import Cluster
+from osqual.ssh.machine import Machine
 
 
 def ssh_config(cluster: Cluster, control_dir: Path) -> str:

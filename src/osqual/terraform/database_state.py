@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from osqual.errors import InfrastructureError
-from osqual.process import write_atomic
+from osqual.processes.process import write_atomic
 
 FIRST_VERSION = Version("0.12")
 """Terraform before it has no backend `pg`."""

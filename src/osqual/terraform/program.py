@@ -10,7 +10,7 @@ from packaging.version import InvalidVersion, Version
 
 from osqual.cancellation import Cancellation
 from osqual.errors import InvalidInput
-from osqual.process import find_program, run
+from osqual.processes.process import find_program, run
 
 _VERSION_FILE = ".terraform-version"
 _TOFU_VERSION_FILE = ".opentofu-version"

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from osqual.cancellation import Cancellation
+from osqual.effects.following import follow_job
+from osqual.effects.scope import RunScope
 from osqual.errors import CommandFailed, InvalidInput
-from osqual.following import follow_job
-from osqual.job import Job, JobState
-from osqual.process import run, write_atomic
-from osqual.scope import RunScope
+from osqual.processes.job import Job, JobState
+from osqual.processes.process import run, write_atomic
 from osqual.terraform.database_state import (
     FIRST_VERSION,
     connection_environment,

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from osqual.cluster_life import end_cluster, install_everything, make_cluster
-from osqual.context import RunContext, need
 from osqual.errors import Interrupted, OsqualError
 from osqual.model import Isolation, Selection, Shard, Suite, SuiteResult
 from osqual.platforms.base import ForkingPlatform
+from osqual.run.cluster_life import end_cluster, install_everything, make_cluster
+from osqual.run.context import RunContext, need
 from osqual.suites.base import ListingKind
 from osqual.teardown import set_aside
 from osqual.testing.forks import end_left_forks, held, in_fork

@@ -4,10 +4,10 @@ import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from osqual.context import RunContext, need
 from osqual.events import Event, EventKind
 from osqual.model import Cluster
-from osqual.process import write_atomic
+from osqual.processes.process import write_atomic
+from osqual.run.context import RunContext, need
 
 LINES = 50
 _TAIL_BYTES = 64 * 1024

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from osqual.context import RunContext, need
 from osqual.errors import OsqualError
-from osqual.machine import Machine
 from osqual.model import Artefact, Suite
-from osqual.node_set import NodeSet
+from osqual.products.node_set import NodeSet
+from osqual.run.context import RunContext, need
+from osqual.ssh.machine import Machine
 
 DIRECTORY = "artefacts"
 MOST_FILES = 100

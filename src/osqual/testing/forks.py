@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from osqual.cluster_file import FORKS_DIRECTORY
-from osqual.cluster_life import open_machines
-from osqual.context import RunContext
+from osqual.effects.scope import RunScope
 from osqual.errors import Interrupted, OsqualError
 from osqual.events import EventKind
 from osqual.model import KeepPolicy, Suite, SuiteResult
 from osqual.platforms.base import ForkingPlatform
-from osqual.process import write_atomic
-from osqual.scope import RunScope
+from osqual.processes.process import write_atomic
+from osqual.run.cluster_life import open_machines
+from osqual.run.context import RunContext
 from osqual.teardown import end_resources
 from osqual.testing.consoles import keep_consoles
 from osqual.testing.fetching import fetch_artefacts

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from osqual.context import RunContext, need
 from osqual.errors import InfrastructureError
 from osqual.inventory.checks import SUITE, Finding, find_faults
 from osqual.inventory.collecting import pack, read_inventory_file
@@ -17,7 +16,8 @@ from osqual.inventory.diff import diff_images
 from osqual.inventory.facts import Inventory, parse
 from osqual.inventory.kept import BASE_INVENTORY, DIFF, DIRECTORY, INVENTORY, SBOM
 from osqual.model import Image, Outcome, SuiteResult, TestResult
-from osqual.process import write_atomic
+from osqual.processes.process import write_atomic
+from osqual.run.context import RunContext, need
 from osqual.testing.parts import with_signatures
 
 NOT_LOOKED_AT = "The image was not looked at for hygiene: none of QEMU's builders made it here."

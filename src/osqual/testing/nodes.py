@@ -7,11 +7,11 @@ has a signature and a history; `warn` is a remark.
 from collections.abc import Iterator
 from pathlib import Path
 
-from osqual.context import RunContext, need
 from osqual.errors import OsqualError
-from osqual.machine import Machine
 from osqual.model import Node, Outcome, SuiteResult, TestResult
-from osqual.node_checks import SUITE, Finding, find_in
+from osqual.results.node_checks import SUITE, Finding, find_in
+from osqual.run.context import RunContext, need
+from osqual.ssh.machine import Machine
 from osqual.testing.parts import with_signatures
 
 MAX_CONSOLE_BYTES = 64 * 1024 * 1024

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from osqual.context import RunContext, need
 from osqual.evidence import evidence_files
 from osqual.model import Outcome, Selection, Shard, Suite, SuiteResult, TestResult
+from osqual.results.signature import signature_of
+from osqual.run.context import RunContext, need
 from osqual.secrecy import Secrecy
-from osqual.signature import signature_of
 from osqual.suites.base import SuiteRequest
 
 FAILURES = (Outcome.FAIL, Outcome.ERROR)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from osqual.context import RunContext
-from osqual.flakiness import HISTORY, Flakiness
 from osqual.model import Outcome, Selection, Suite, SuiteResult, TestResult
+from osqual.results.flakiness import HISTORY, Flakiness
+from osqual.run.context import RunContext
 from osqual.testing.apart import run_part
 from osqual.testing.parts import FAILURES
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from osqual.context import RunContext, need
-from osqual.machine import Machine
 from osqual.model import Role, Suite
+from osqual.run.context import RunContext, need
+from osqual.ssh.machine import Machine
 
 _LOOK = "uname -m; awk '/^MemTotal/ { print int($2 / 1024) }' /proc/meminfo"
 _COUNTS = {

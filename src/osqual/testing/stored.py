@@ -2,7 +2,7 @@
 
 from osqual.inventory.checks import SUITE as HYGIENE
 from osqual.model import Outcome, SuiteResult, TestResult
-from osqual.node_checks import SUITE as CHECKS
+from osqual.results.node_checks import SUITE as CHECKS
 from osqual.store.store import Store
 
 

@@ -8,11 +8,11 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
-from osqual.context import Note, RunContext, need
 from osqual.errors import InvalidInput
 from osqual.evidence import evidence_files
 from osqual.model import Isolation, Outcome, Selection, Suite, SuiteResult, TestResult
 from osqual.mutes.applying import MutesOfRun, for_image
+from osqual.run.context import Note, RunContext, need
 from osqual.testing.apart import isolation_of, other_isolation, run_part, run_whole
 from osqual.testing.consoles import watch_consoles
 from osqual.testing.fetching import DIRECTORY as ARTEFACTS

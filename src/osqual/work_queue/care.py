@@ -9,7 +9,7 @@ from procrastinate.jobs import Job
 
 from osqual.catalogue.catalogue import open_catalogue
 from osqual.errors import OsqualError
-from osqual.running import owner_alive, owner_token
+from osqual.processes.running import owner_alive, owner_token
 from osqual.store.store import ENDED
 from osqual.work_queue.app import TASK, Queue
 from osqual.work_queue.jobs import PREFIX

@@ -6,9 +6,9 @@ from typing import Any
 
 from procrastinate.jobs import Job, Status
 
-from osqual.context import RunOptions
 from osqual.errors import NotFound, UsageError
 from osqual.model import Configuration
+from osqual.run.context import RunOptions
 from osqual.work_queue.app import TASK, Queue, queue_of
 
 OPEN = (Status.DOING, Status.TODO)

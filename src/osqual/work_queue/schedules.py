@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from croniter import croniter
 
 from osqual.catalogue.catalogue import Catalogue
-from osqual.context import RunOptions
 from osqual.errors import InvalidInput, OsqualError
+from osqual.run.context import RunOptions
 from osqual.store.fleet import Schedule
 from osqual.work_queue.app import Queue
 from osqual.work_queue.jobs import Submitted, submit

@@ -17,8 +17,8 @@ from procrastinate.exceptions import ConnectorException, JobAborted
 from procrastinate.jobs import Job
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 
-from osqual.context import RunOptions
 from osqual.errors import StoreFailed
+from osqual.run.context import RunOptions
 from osqual.work_queue.app import TASK, Queue, conninfo_of, named_errors
 from osqual.work_queue.care import take_care
 from osqual.work_queue.workplace import NotNow, Stopped, Workplace

@@ -8,21 +8,21 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from osqual.cancel_requests import heed
 from osqual.catalogue.catalogue import open_catalogue
-from osqual.context import RunOptions
 from osqual.errors import CleanupIncomplete, ExitCode, LimitReached, OsqualError
 from osqual.evidence import keep_evidence
 from osqual.model import Judgement, Verdict
-from osqual.prospects import Prospect, check_claims, needs_of, usual
-from osqual.resume import close_run, resume
+from osqual.operations.prospects import Prospect, check_claims, needs_of, usual
+from osqual.operations.side_by_side import Ended, Watcher
+from osqual.pipeline.resume import close_run, resume
+from osqual.pipeline.workflow import Engine, RunResult, qualify, scope_for
+from osqual.processes.running import owner_alive, owner_token
 from osqual.room import Admission
-from osqual.running import owner_alive, owner_token
-from osqual.side_by_side import Ended, Watcher
+from osqual.run.context import RunOptions
+from osqual.store.cancel_requests import heed
 from osqual.store.fleet import Fleet
 from osqual.store.store import Row
 from osqual.teardown import end_resources
-from osqual.workflow import Engine, RunResult, qualify, scope_for
 
 FULL_S = 20.0
 """So long a job for which there is no room here, or no room in a limit, is left to others."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from osqual.failpoints import FAULT, TRACE, number_boundaries
-from osqual.running import marked_processes
+from osqual.processes.running import marked_processes
 from tests.integration.aws.conftest import LEAF, NETWORK, World
 
 pytestmark = [pytest.mark.aws, pytest.mark.unproven, pytest.mark.timeout(6 * 3600)]

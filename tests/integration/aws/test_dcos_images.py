@@ -21,7 +21,7 @@ from osqual.model import Configuration, Role
 from osqual.platforms.base import ProvisionRequest, TerraformWish
 from osqual.platforms.terraform_nodes import check_outputs
 from osqual.platforms.terraform_variables import Given, cluster_variables
-from osqual.products import load_product
+from osqual.products.definition import load_product
 from osqual.recipe import build_region
 from osqual.settings import Settings
 from osqual.terraform.module import BUILT_IN_MODULES, Declared, read_declared

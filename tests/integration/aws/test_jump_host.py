@@ -7,10 +7,10 @@ import pytest
 
 from osqual.cancellation import Cancellation
 from osqual.cluster_file import cluster_document, parse_cluster
-from osqual.machine import Machine
 from osqual.model import Cluster, SshIdentity
 from osqual.platforms.terraform_nodes import Access, nodes_of, wait_nodes
 from osqual.settings import Aws
+from osqual.ssh.machine import Machine
 from osqual.suites.ssh_config import ssh_config
 from tests.scopes import Surroundings
 
@@ -52,7 +52,7 @@ def test_an_agent_inside_is_reached_through_the_master(
     machine.close()
 
     # A suite's own ssh, by the configuration that it is given.
-    from osqual.process import run
+    from osqual.processes.process import run
 
     (tmp_path / "suite").write_text(ssh_config(cluster, tmp_path))
     argv = ["ssh", "-F", str(tmp_path / "suite"), "private-agent-1", "echo", "inside"]

@@ -19,8 +19,8 @@ import pytest
 
 from osqual.cancellation import Cancellation
 from osqual.cluster_file import read_cluster
-from osqual.machine import Machine
 from osqual.model import Cluster
+from osqual.ssh.machine import Machine
 from tests.integration.aws.conftest import LEAF, PROFILE, World
 from tests.integration.conftest import LEAF as QEMU_LEAF
 from tests.integration.conftest import Workshop

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from osqual.catalogue.published import parse_history, parse_images, parse_record
 from osqual.failpoints import number_boundaries
-from osqual.published import parse_history, parse_images, parse_record
 from osqual.store.store import Row
 from tests.durable import IMAGE_ID, DurableWorld, in_child, memory_directory
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from osqual.failpoints import FAULT, TRACE, number_boundaries
-from osqual.running import marked_processes
+from osqual.processes.running import marked_processes
 from tests.integration.conftest import TINY, Workshop, wait_until
 
 pytestmark = [pytest.mark.qemu, pytest.mark.unproven, pytest.mark.timeout(6 * 3600)]

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from osqual.machine import Machine
-from osqual.process import Completed
+from osqual.processes.process import Completed
+from osqual.ssh.machine import Machine
 
 LIMIT_S = 600.0
 

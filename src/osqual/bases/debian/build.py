@@ -21,10 +21,10 @@ from osqual.bases.image import BaseImage
 from osqual.bases.inspect import inspect_disk
 from osqual.bases.reference import DebianReference
 from osqual.cancellation import Cancellation
+from osqual.effects.scope import RunScope
 from osqual.errors import OsqualError
-from osqual.job import Job, JobState
-from osqual.process import find_program
-from osqual.scope import RunScope
+from osqual.processes.job import Job, JobState
+from osqual.processes.process import find_program
 from osqual.teardown import ResourceKind, Row, place_of
 
 PROGRAMS = ("mmdebstrap", "qemu-img", "unshare")

@@ -10,8 +10,8 @@ from pathlib import Path
 from osqual.bases.reference import DebianReference
 from osqual.cancellation import Cancellation
 from osqual.errors import InfrastructureError, InvalidInput, OsqualError, TransientError
-from osqual.job import Job
-from osqual.process import find_program, run, tail
+from osqual.processes.job import Job
+from osqual.processes.process import find_program, run, tail
 
 NEEDED_BYTES = 2_000_000_000
 USER_NAMESPACES = (

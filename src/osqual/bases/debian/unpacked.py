@@ -10,7 +10,7 @@ from pathlib import Path
 
 from osqual.cancellation import Cancellation
 from osqual.errors import InfrastructureError
-from osqual.process import run
+from osqual.processes.process import run
 
 LINK = "unpacked"
 REMOVE_TIMEOUT_S = 300.0

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from osqual.formats.versions import compare_versions
 from osqual.lint.finding import Found, error, warning
 from osqual.lint.places import at_command
 from osqual.lint.shell import Command, Script
 from osqual.lint.view import Leaf, View
-from osqual.versions import compare_versions
 
 _INSTALL = re.compile(
     r"(?:^|[\s;&|(])(?:yum|dnf|microdnf|apt|apt-get|zypper|rpm|tdnf)\s(?P<rest>.*)", re.DOTALL

@@ -8,6 +8,7 @@ from osqual.builders.inputs import ROOT_KEYS
 from osqual.builders.refusals import template_problems
 from osqual.catalogue.tree import upwards
 from osqual.errors import InvalidFile, InvalidInput, UnknownKey, Unusable, dotted
+from osqual.formats.spelling import did_you_mean
 from osqual.lint.duplicates import (
     Duplicate,
     json_duplicates,
@@ -16,9 +17,8 @@ from osqual.lint.duplicates import (
 )
 from osqual.lint.finding import Found, error, warning
 from osqual.lint.view import View
-from osqual.products import FILE_NAME as PRODUCT_FILE
-from osqual.products import find_product, known_products, load_product
-from osqual.spelling import did_you_mean
+from osqual.products.definition import FILE_NAME as PRODUCT_FILE
+from osqual.products.definition import find_product, known_products, load_product
 
 # What lies in a catalogue for people and for tools, and is no part of any image.
 _FOR_PEOPLE = re.compile(r"\.|(?:README|LICENSE|COPYING|NOTICE|CODEOWNERS)|.*\.(?:md|rst|txt)\Z")

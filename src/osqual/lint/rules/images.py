@@ -9,10 +9,10 @@ from osqual.bases.files import check_file
 from osqual.bases.reference import FileReference, parse_reference
 from osqual.cancellation import Cancellation
 from osqual.errors import InvalidInput, MissingProgram
+from osqual.formats.versions import version_key
 from osqual.lint.finding import Found, error, warning
 from osqual.lint.view import Leaf, View
 from osqual.recipe import build_region
-from osqual.versions import version_key
 
 LOCAL = "local"
 _AWS_REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]")

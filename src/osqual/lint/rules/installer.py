@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 from urllib.parse import urlsplit
 
+from osqual.formats.versions import compare_versions
 from osqual.lint.finding import Found, error, warning
 from osqual.lint.view import Leaf, View
-from osqual.versions import compare_versions
 
 _INSTALLER = re.compile(r"download|installer", re.IGNORECASE)
 _VERSION = re.compile(r"v?[0-9]+(?:\.[0-9]+)+(?:[-.+~]?[0-9A-Za-z]+)*")

@@ -1,0 +1,1 @@
+"""What everything that changes the world is given, and how it waits, listens and tries again."""

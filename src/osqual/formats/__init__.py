@@ -1,0 +1,1 @@
+"""Reading what others wrote: JSON, YAML, HCL, times, versions, names."""

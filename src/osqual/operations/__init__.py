@@ -1,0 +1,1 @@
+"""What spans runs: many at once, entering, comparing and ending them."""

@@ -1,0 +1,1 @@
+"""A run from step to step: begun, resumed, previewed, published."""

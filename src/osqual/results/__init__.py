@@ -1,0 +1,1 @@
+"""What tests and consoles say, and the verdict that follows."""

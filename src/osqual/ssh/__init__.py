@@ -1,0 +1,1 @@
+"""A node over OpenSSH, and the way to it."""

@@ -1,0 +1,1 @@
+"""Packer templates: parsed, interpolated, with the files that they refer to."""
