@@ -8,8 +8,9 @@ import time
 import uuid
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from osqual.bases.image import BaseImage
@@ -17,6 +18,7 @@ from osqual.bases.resolve import cached_base, check_base, resolve_base
 from osqual.builders.base import BuildRequest
 from osqual.builders.build_vm import MAC, BuildVm, MachineShape, boot, end, restore
 from osqual.builders.cleaning import clean_digest, clean_script, key_variable, shutdown_command
+from osqual.builders.disk_chain import DiskChain
 from osqual.builders.identity import build_identity
 from osqual.builders.images import REGION, ImageStore, Inventories
 from osqual.builders.inputs import BuildInputs, read_inputs
@@ -27,9 +29,9 @@ from osqual.builders.inspection import (
     read_base_inventory,
 )
 from osqual.builders.keys import image_key, layer_key, root_key
-from osqual.builders.layers import LAYER, Layer, LayerDraft, LayerStore
+from osqual.builders.layers import LAYER, Layer, LayerStore
 from osqual.builders.locks import wait_for
-from osqual.builders.provisioners import FileProvisioner, Provisioner
+from osqual.builders.provisioners import describe
 from osqual.builders.provisioning import run_provisioner
 from osqual.builders.room import machine_room
 from osqual.builders.workshop import Workshop
@@ -49,7 +51,6 @@ from osqual.model import Image
 from osqual.processes.process import find_program, format_command, tail, write_atomic
 from osqual.qemu.acceleration import probe
 from osqual.qemu.disk import convert, create_overlay
-from osqual.qemu.failure import VmFailed
 from osqual.room import Room
 from osqual.settings import Settings
 from osqual.teardown import LOCAL_KINDS, Kinds, end_resources, set_aside, short_lived
@@ -161,28 +162,16 @@ class _Build:
     root: str
     """The content key of the booted base."""
     base_inventory: str = ""
-    keys: Sequence[str] = ()
-    """The layer keys that this build may use and leave; empty without layers."""
-    draft: LayerDraft | None = None
-    """The layer whose disk the machine writes to now."""
-    backing: Path = field(default=Path())
-    """The disk below the one that the machine writes to."""
-    rows: dict[str, OwnedResource] = field(default_factory=dict)
-    """The layers in the making, by key."""
     kept: bool = False
 
     @property
     def directory(self) -> Path:
         return self.scope.directory / BUILD_DIRECTORY
 
-    @property
-    def last_disk(self) -> Path:
-        """The disk that is written to when there is no layer to make."""
-        return self.directory / "disk.qcow2"
-
-    @property
-    def store(self) -> LayerStore:
-        return LayerStore(self.scope.settings.directories.cache)
+    @cached_property
+    def disks(self) -> DiskChain:
+        store = LayerStore(self.scope.settings.directories.cache)
+        return DiskChain(scope=self.scope, store=store, plain=self.directory / "disk.qcow2")
 
     def run(self, contents: Sequence[str], images: ImageStore, key: str) -> Image:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -205,10 +194,10 @@ class _Build:
                 seed=identity.seed(options.ssh_username, MAC, seed),
             )
             self.scope.progress(shape.acceleration.words)
-            self.keys = self._layer_keys(contents, shape)
-            disk = self.scope.own("disk", "build disk", path=str(self.last_disk))
+            self.disks.keys = self._layer_keys(contents, shape)
+            disk = self.scope.own("disk", "build disk", path=str(self.disks.plain))
             stack.callback(self._discard_disk, disk)
-            stack.callback(self._drop_draft)
+            stack.callback(self.disks.drop)
             self._know_base(shape)
             position, build = self._start(shape, stack)
             stack.callback(self._end, build)
@@ -220,8 +209,7 @@ class _Build:
                 raise
             self.scope.progress("compressing the image")
             finished = stack.enter_context(images.unfinished(key, self.scope))
-            last = self.draft.disk if self.draft else self.last_disk
-            convert(last, finished, cancellation=self.scope.cancellation)
+            convert(self.disks.top, finished, cancellation=self.scope.cancellation)
             inventories = Inventories(image=inventory, base=self.base_inventory)
             return images.add(key, finished, self._record(), inventories)
 
@@ -248,9 +236,9 @@ class _Build:
         if known is not None:
             self.base_inventory = known
             return
-        keys = self.keys
+        keys = self.disks.keys
         with ExitStack() as holds:
-            found = self.store.deepest(keys[:1], holds)
+            found = self.disks.store.deepest(keys[:1], holds)
             if found is None:
                 return
             try:
@@ -259,12 +247,12 @@ class _Build:
                 raise
             except (InfrastructureError, OSError):
                 self.scope.cancellation.check()
-                self.keys = ()  # so the base is booted
+                self.disks.keys = ()  # so the base is booted
             else:
                 holds.callback(end, build)
                 self._look_at_base(build)
-                self.keys = keys
-        self._drop_draft()
+                self.disks.keys = keys
+        self.disks.drop()
 
     def _look_at_base(self, build: BuildVm) -> None:
         self.scope.progress("looking at what the base image holds")
@@ -277,9 +265,9 @@ class _Build:
     def _start(self, shape: MachineShape, stack: ExitStack) -> tuple[int, BuildVm]:
         """A running machine, and how many provisioners its state holds already."""
         while True:
-            keys = self.keys
+            keys = self.disks.keys
             with ExitStack() as holds:
-                found = self.store.deepest(keys, holds)
+                found = self.disks.store.deepest(keys, holds)
                 if found is None:
                     return 0, self._boot_base(shape)
                 position, layer = found
@@ -290,13 +278,13 @@ class _Build:
                 except (InfrastructureError, OSError) as error:
                     self.scope.cancellation.check()
                     self.scope.warn(f"the layer {layer.title!r} cannot be used: {error}")
-                    self._drop_draft()
-                    self.keys = keys
+                    self.disks.drop()
+                    self.disks.keys = keys
                 else:
                     stack.push(holds.pop_all())
                     return position, build
-            if not self.store.remove(layer.key):
-                self.keys = ()  # somebody else uses what does not work here
+            if not self.disks.store.remove(layer.key):
+                self.disks.keys = ()  # somebody else uses what does not work here
 
     def _continue(self, position: int, layer: Layer, shape: MachineShape) -> BuildVm:
         how = "from memory" if layer.ram else "from disk"
@@ -304,16 +292,15 @@ class _Build:
             f"continuing {how} after {position} of {len(self.inputs.live)} provisioners",
             layer=layer.key,
         )
-        disk = self._begin(position + 1)
+        disk = self.disks.begin(position + 1, above=layer.disk)
         create_overlay(disk, layer.disk, cancellation=self.scope.cancellation)
-        self.backing = layer.disk
         if layer.ram is None:
             return boot(shape, disk, self.directory, self.scope)
         return restore(shape, disk, layer.ram, self.directory, self.scope)
 
     def _boot_base(self, shape: MachineShape) -> BuildVm:
         self.scope.progress(f"booting {self.base.reference}")
-        disk = self._begin(0)
+        disk = self.disks.begin(0, above=self.base.path)
         options = self.inputs.options
         create_overlay(
             disk,
@@ -322,67 +309,15 @@ class _Build:
             size=None if options.skip_resize_disk else options.disk_size,
             cancellation=self.scope.cancellation,
         )
-        self.backing = self.base.path
         build = boot(shape, disk, self.directory, self.scope)
         try:
             if not self.base_inventory:
                 self._look_at_base(build)
-            self._checkpoint(build, 0, f"{self.base.reference}, booted")
+            self.disks.checkpoint(build, 0, f"{self.base.reference}, booted")
         except BaseException:
             end(build)
             raise
         return build
-
-    # Layers
-
-    def _begin(self, position: int) -> Path:
-        """Where the machine writes what becomes the layer after `position` provisioners."""
-        self.draft = self._begin_layer(self.keys[position]) if position < len(self.keys) else None
-        if self.draft is None:
-            self.keys = ()  # what comes after rests on this disk: no layers any more
-            self.last_disk.unlink(missing_ok=True)
-            return self.last_disk
-        return self.draft.disk
-
-    def _begin_layer(self, key: str) -> LayerDraft | None:
-        row = self.scope.own("layer", key[:12], directory=str(self.store.directory / key))
-        draft = self.store.begin(key)
-        if draft is None:
-            row.ended()
-        else:
-            self.rows[key] = row
-        return draft
-
-    def _checkpoint(self, build: BuildVm, position: int, title: str) -> None:
-        """Make a layer of the machine as it is now, and let it go on in the next disk."""
-        draft = self.draft
-        if draft is None:
-            return
-        hold = ExitStack()
-        hold.callback(self._drop, draft)
-        with hold:
-            ram = draft.ram if self.scope.settings.qemu.layers == "ram" else None
-            try:
-                build.checkpoint(self._begin(position + 1), ram)
-            except VmFailed as error:
-                error.resolution = (
-                    f"free space in {self.store.directory} (`osqual cache prune`), or set "
-                    "qemu.layers to off"
-                )
-                raise
-            draft.finish(title=title, backing=self.backing)
-            self.backing = draft.disk
-        self.scope.progress(f"kept as a layer: {title}", layer=draft.key)
-
-    def _drop_draft(self) -> None:
-        draft, self.draft = self.draft, None
-        if draft is not None:
-            self._drop(draft)
-
-    def _drop(self, draft: LayerDraft) -> None:
-        """Let go of a layer; what is not finished of it is gone then."""
-        draft.drop()
-        self.rows.pop(draft.key).ended()
 
     # Provisioners
 
@@ -398,7 +333,7 @@ class _Build:
         for number, provisioner in enumerate(self.inputs.live[position:], start=position + 1):
             self.scope.cancellation.check()
             run_provisioner(provisioner, number, shop, self.scope)
-            self._checkpoint(build, number, f"{number}: {describe(provisioner)}")
+            self.disks.checkpoint(build, number, f"{number}: {describe(provisioner)}")
 
     def _finish(self, build: BuildVm, public_key: str) -> str:
         """Clean the machine, look at what it holds and switch it off; its inventory.
@@ -459,7 +394,7 @@ class _Build:
 
     def _discard_disk(self, owned: OwnedResource) -> None:
         if not self.kept:
-            self.last_disk.unlink(missing_ok=True)
+            self.disks.plain.unlink(missing_ok=True)
             owned.ended()
 
     def _record(self) -> dict[str, object]:
@@ -472,10 +407,3 @@ class _Build:
             "artifact_id": "",
             "packer_run_uuid": str(uuid.uuid4()),
         }
-
-
-def describe(provisioner: Provisioner) -> str:
-    """A provisioner in a few words."""
-    if isinstance(provisioner, FileProvisioner):
-        return f"{provisioner.direction} {', '.join(provisioner.all_sources)}"
-    return ", ".join(Path(name).name for name in provisioner.files) or "inline"

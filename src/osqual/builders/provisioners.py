@@ -5,6 +5,7 @@ Defaults and quirks follow Packer 1.6.6. No I/O: running them is in `provisionin
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -246,3 +247,10 @@ def _problem(item: Any, model: type[BaseModel]) -> Problem:
         words = f"unknown option{did_you_mean(name, model.model_fields)}"
         return Problem(item["loc"], words)
     return Problem(item["loc"], item["msg"].removeprefix("Value error, "))
+
+
+def describe(provisioner: Provisioner) -> str:
+    """A provisioner in a few words."""
+    if isinstance(provisioner, FileProvisioner):
+        return f"{provisioner.direction} {', '.join(provisioner.all_sources)}"
+    return ", ".join(Path(name).name for name in provisioner.files) or "inline"
