@@ -174,6 +174,21 @@ def test_lists_bases_layers_and_unfinished_work(cache: BaseCache) -> None:
     assert all(entry.size_bytes > 0 for entry in entries)
 
 
+def test_what_bases_hold_and_what_catalogues_say_is_pruned_too(cache: BaseCache) -> None:
+    for place in ("inventories/0123-4567.gz", "catalogues/0123456789abcdef.index"):
+        path = cache.root / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"content")
+        os.utime(path, (time.time() - 2 * DAY_S,) * 2)
+    assert [(entry.kind, entry.name) for entry in list_entries(cache.root)] == [
+        ("index", "0123456789ab"),
+        ("inventory", "0123-4567"),
+    ]
+    assert prune_cache(cache.root, unused_for_s=3 * DAY_S).removed == ()
+    assert len(prune_cache(cache.root, unused_for_s=DAY_S).removed) == 2
+    assert list_entries(cache.root) == ()
+
+
 def test_an_empty_cache_has_nothing(tmp_path: Path) -> None:
     assert list_entries(tmp_path / "missing") == ()
     assert prune_cache(tmp_path / "missing", unused_for_s=0).removed == ()

@@ -1,4 +1,4 @@
-"""What is in the cache directory: base images, layers of the builder, and unfinished work.
+"""What is in the cache directory: base images, layers, indexes, inventories, and unfinished work.
 
 The builder owns the inside of layers; here each of its directories is one entry.
 """
@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from osqual.bases.cache import BaseCache
 
-EntryKind = Literal["base", "layer", "partial"]
+EntryKind = Literal["base", "index", "inventory", "layer", "partial"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,13 @@ class CacheEntry:
 def list_entries(root: Path) -> tuple[CacheEntry, ...]:
     """Everything in the cache directory, by kind, the longest unused first."""
     cache = BaseCache(root)
-    entries = [*_bases(cache), *_layers(root / "layers"), *_partials(cache)]
+    entries = [
+        *_bases(cache),
+        *_single_files("index", root / "catalogues"),
+        *_single_files("inventory", root / "inventories"),
+        *_layers(root / "layers"),
+        *_partials(cache),
+    ]
     return tuple(sorted(entries, key=lambda entry: (entry.kind, entry.last_used, entry.name)))
 
 
@@ -81,6 +87,18 @@ def _layers(directory: Path) -> Iterator[CacheEntry]:
             paths=(item, directory / f"{item.name}.lock"),
             disks=tuple(path for path in files if path.suffix == ".qcow2"),
             locks=(directory / f"{item.name}.lock",),
+        )
+
+
+def _single_files(kind: EntryKind, directory: Path) -> Iterator[CacheEntry]:
+    """What its readers take for missing when it is gone: nobody locks it."""
+    for path in _items(directory):
+        yield CacheEntry(
+            kind=kind,
+            name=path.stem[:12],
+            size_bytes=_size(path),
+            last_used=_touched(path),
+            paths=(path,),
         )
 
 
