@@ -123,6 +123,21 @@ def test_gitlab_gets_a_job_for_each_recipe() -> None:
     assert yaml.safe_load(gitlab_jobs([])), "a pipeline without a job is refused"
 
 
+def test_jobs_that_sign_by_their_identity_can_prove_it(shell: Shell) -> None:
+    assert shell.osqual("ci", "init", "github") == 0, shell.err
+    path = shell.root / SYSTEMS["github"].path
+    jobs = yaml.safe_load(path.read_text())["jobs"]
+    assert "id-token" not in jobs["local"]["permissions"], "more than it needs"
+    with (shell.root / "osqual.yaml").open("a") as settings:
+        settings.write("\nattest: {keyless: true}\n")
+    assert shell.osqual("ci", "init", "github", "--force") == 0, shell.err
+    workflow = yaml.safe_load(path.read_text())
+    assert workflow["jobs"]["local"]["permissions"]["id-token"] == "write"
+    assert "osqual[aws,sigstore]==" in workflow["env"]["OSQUAL"]
+    (job,) = yaml.safe_load(gitlab_jobs([["a"]], keyless=True)).values()
+    assert job["id_tokens"] == {"SIGSTORE_ID_TOKEN": {"aud": "sigstore"}}
+
+
 # Checking
 
 

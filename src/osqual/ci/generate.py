@@ -54,6 +54,8 @@ class Wishes:
     environment: str = "osqual-cloud"
     region: str = "us-west-2"
     branch: str = "main"
+    keyless: bool = False
+    """Whether runs sign by the identity of their job, which they have to be able to prove."""
 
 
 def pipeline(system: str, wishes: Wishes) -> str:
@@ -73,12 +75,14 @@ def pipeline(system: str, wishes: Wishes) -> str:
     return environment.from_string(text).render(values)
 
 
-def gitlab_jobs(groups: Sequence[Sequence[str]]) -> str:
+def gitlab_jobs(groups: Sequence[Sequence[str]], *, keyless: bool = False) -> str:
     """A child pipeline: one job for each group of configurations, whose image is built once."""
+    identity = {"id_tokens": {"SIGSTORE_ID_TOKEN": {"aud": "sigstore"}}} if keyless else {}
     document: dict[str, Any] = {
         f"qualify {number}: {group[0]}": {
             "image": "python:3.12-bookworm",
             "timeout": "6h",
+            **identity,
             "variables": {"OSQUAL_STATE_DIR": "$CI_PROJECT_DIR/.osqual-state"},
             "script": [
                 "apt-get update -qq && apt-get install -y -qq qemu-system-x86 qemu-utils "

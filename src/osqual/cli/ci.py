@@ -61,15 +61,20 @@ def init(
     from osqual.catalogue.catalogue import open_catalogue
     from osqual.changes.draft import Draft
     from osqual.ci.generate import SYSTEMS, Wishes, pipeline
+    from osqual.settings import load_settings
 
+    catalogue = open_catalogue(start)
+    keyless = load_settings(catalogue.root).attest.keyless
+    extras = "aws,sigstore" if keyless else "aws"
     wishes = Wishes(
-        requirement=requirement or f"osqual[aws]=={__version__}",
+        requirement=requirement or f"osqual[{extras}]=={__version__}",
         label=label,
         environment=environment,
         region=region,
         branch=branch,
+        keyless=keyless,
     )
-    draft = Draft(open_catalogue(start).root)
+    draft = Draft(catalogue.root)
     draft.write(SYSTEMS[system].path, pipeline(system, wishes))
     carry_out(draft, writing, {"system": system, "path": SYSTEMS[system].path})
 
@@ -231,8 +236,10 @@ def jobs(*, since: str, start: Path) -> None:
     from osqual.catalogue.catalogue import open_catalogue
     from osqual.ci.generate import gitlab_jobs
     from osqual.plan.plan import make_plan
+    from osqual.settings import load_settings
 
     catalogue = open_catalogue(start)
     plan = make_plan(catalogue, catalogue.configurations(), since=since)
     groups = [[step.configuration.path for step in group] for group in plan.groups()]
-    click.echo(gitlab_jobs(groups), nl=False)
+    keyless = load_settings(catalogue.root).attest.keyless
+    click.echo(gitlab_jobs(groups, keyless=keyless), nl=False)
