@@ -1,7 +1,9 @@
 """`osqual serve` without a browser: who may look, who may act, what is streamed."""
 
 import json
+import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -362,6 +364,30 @@ def test_pages_are_made_anew_when_a_run_begins_and_only_then(house: House) -> No
     assert house.site.refresh()
     assert house.site.number == number + 1
     assert "20261130-230000-second" in house.client().get("/data/runs.js").text
+
+
+def test_a_commit_makes_them_anew_wherever_git_begins(house: House, tmp_path: Path) -> None:
+    root = tmp_path / "repository" / "images"
+    shutil.copytree(house.served.catalogue, root)
+
+    def commit() -> None:
+        identity = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+        command = ("git", *identity, "commit", "--quiet", "--allow-empty", "--message=more")
+        subprocess.run(command, cwd=root, check=True)
+
+    subprocess.run(("git", "init", "--quiet", ".."), cwd=root, check=True)
+    commit()
+    site = LiveSite(
+        catalogue=root,
+        store=house.actions.store,
+        title="inside",
+        directory=tmp_path / "sites",
+        only_here=True,
+    )
+    site.build()
+    assert not site.refresh()
+    commit()
+    assert site.refresh()
 
 
 def test_a_broken_catalogue_leaves_the_pages_as_they_were(house: House) -> None:

@@ -46,6 +46,12 @@ class GitTree:
             return False
         return self._git("rev-parse", "--is-inside-work-tree", check=False).stdout == "true\n"
 
+    def directory(self) -> Path | None:
+        """Where git keeps what belongs to this work tree: HEAD, its log, the index."""
+        if not self.is_work_tree():
+            return None
+        return Path(self._git("rev-parse", "--absolute-git-dir").stdout.removesuffix("\n"))
+
     def commit_of(self, ref: str) -> str:
         """The id of the commit that a ref names. Raises UsageError."""
         if not self.is_work_tree():

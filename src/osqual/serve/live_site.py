@@ -3,13 +3,15 @@
 import os
 import shutil
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 
 from osqual.catalogue.catalogue import open_catalogue
+from osqual.catalogue.git import GitTree
 from osqual.errors import OsqualError
 from osqual.report.runs import run_state
 from osqual.site.build import Wish, build_site
@@ -115,6 +117,12 @@ class LiveSite:
             return False
         return True
 
+    @cached_property
+    def _watched(self) -> Sequence[Path]:
+        git = GitTree(root=self.catalogue).directory()
+        of_git = [git / name for name in ("HEAD", "logs/HEAD", "index")] if git else []
+        return [*of_git, *(self.catalogue / name for name in ("osqual.yaml", "mutes.yaml"))]
+
     def _place(self, number: int) -> Path:
         return self.directory / str(number)
 
@@ -126,7 +134,7 @@ class LiveSite:
             for row in self.store.runs(unfinished_only=True)
         ]
         stamps = []
-        for name in (".git/HEAD", ".git/logs/HEAD", ".git/index", "osqual.yaml", "mutes.yaml"):
+        for path in self._watched:
             with suppress(OSError):
-                stamps.append((name, (self.catalogue / name).stat().st_mtime_ns))
+                stamps.append((path, path.stat().st_mtime_ns))
         return (tuple(newest), tuple(open_runs), tuple(stamps))
