@@ -101,3 +101,27 @@ def test_the_cluster_at_the_moment_of_a_failure_can_be_entered(
     assert ended.returncode == 0
     workshop.assert_nothing_left(forked["run"])
     assert not list(Path(forked["directory"]).rglob("ram-*")), "saved memory is gone as well"
+
+
+RESTARTED = """
+def test_leaves_something_in_memory(master):
+    master.run(["touch", "/run/mark", "/var/mark"], sudo=True)
+
+
+def test_has_a_machine_that_was_started_anew(master):
+    assert master.run(["ls", "/var/mark"]).stdout == "/var/mark\\n", "the same disk"
+    assert master.run(["ls", "/run/mark"], check=False).exit_status != 0
+"""
+
+
+def test_nodes_are_restarted_between_tests_where_that_is_asked_for(workshop: Workshop) -> None:
+    workshop.reset_catalogue()
+    tests = workshop.catalogue / "products" / "hello" / "tests"
+    (tests / "test_hello.py").write_text(RESTARTED)
+    result = workshop.run("--isolation", "reboot", "--publish", "none", leaf=TINY)
+    workshop.reset_catalogue()
+    outcomes = {row["test_id"]: row["outcome"] for row in workshop.stored()["results"]}
+    assert set(outcomes.values()) == {"pass"}
+    assert len(outcomes) == 2
+    assert any("--isolation reboot" in reason for reason in result["reasons"])
+    workshop.assert_nothing_left(result["run"])
