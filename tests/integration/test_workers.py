@@ -18,9 +18,8 @@ from sqlalchemy import update
 from osqual.cli.main import main
 from osqual.cli.working import serve
 from osqual.settings import load_settings
-from osqual.store.database import open_engine
+from osqual.store.database import Row, open_engine
 from osqual.store.schema import runs as runs_table
-from osqual.store.store import Row
 from tests.durable import LEAF, DurableWorld, durable_parts, in_child
 from tests.postgres import Server, running_server
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from osqual.store.store import Row
+from osqual.store.database import Row
 from tests.durable import LEAF, DurableWorld, in_child
 
 RELEASES = ("1.1", "1.2")

@@ -208,7 +208,7 @@ def test_a_mute_can_go_after_enough_clean_passes_everywhere(world: World) -> Non
     (entry,) = parse_mutes(text, "mutes.yaml", ["os"])
 
     def can_go(passes: int) -> bool:
-        (standing,) = standings([entry], world.store.shadows([entry.digest]))
+        (standing,) = standings([entry], world.store.history.shadows([entry.digest]))
         return standing.can_go(passes)
 
     assert not can_go(1)

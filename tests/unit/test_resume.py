@@ -14,7 +14,7 @@ import pytest
 
 from osqual.errors import UsageError
 from osqual.pipeline.resume import resume
-from osqual.store.store import Row
+from osqual.store.database import Row
 from tests.durable import DurableWorld, in_child
 from tests.fixtures.command import osqual, stand_in
 

@@ -9,7 +9,7 @@ from osqual.errors import ExitCode
 from osqual.model import Outcome, Verdict
 from osqual.pipeline.workflow import RunResult
 from osqual.report.why import Explained, explain
-from osqual.store.store import Row
+from osqual.store.database import Row
 from tests.fixtures.command import osqual
 from tests.unit.test_workflow import LEAF, World
 

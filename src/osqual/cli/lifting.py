@@ -25,7 +25,7 @@ def propose(catalogue: "Catalogue", passes: int, today: date, *, as_json: bool) 
     files, draft = MutesFiles(catalogue), Draft(catalogue.root)
     mutes = [mute for place in mutes_files(catalogue) for mute in files.read(place)]
     store = open_store(load_settings(catalogue.root))
-    shadows = store.shadows([mute.digest for mute in mutes])
+    shadows = store.history.shadows([mute.digest for mute in mutes])
     found = standings([mute for mute in mutes if mute.in_force(today)], shadows)
     lifted = [standing for standing in found if standing.can_go(passes)]
     plan_removal(catalogue, draft, [standing.mute for standing in lifted])

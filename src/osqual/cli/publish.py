@@ -9,7 +9,7 @@ import click
 from osqual.cli.common import current_settings, json_option, print_json
 
 if TYPE_CHECKING:
-    from osqual.store.store import Row
+    from osqual.store.database import Row
 
 EPILOG = """\b
 Examples:

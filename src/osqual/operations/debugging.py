@@ -7,7 +7,7 @@ from osqual.formats.spelling import did_you_mean
 from osqual.model import Cluster
 from osqual.pipeline.workflow import Engine, scope_for
 from osqual.platforms.base import ForkingPlatform
-from osqual.store.store import Row
+from osqual.store.database import Row
 from osqual.teardown import end_resources
 from osqual.testing.forks import SavedFailure, next_directory, saved_failures
 

@@ -18,8 +18,8 @@ from osqual.room import Room
 from osqual.run.cluster_life import provision_request
 from osqual.run.context import RunOptions, need
 from osqual.settings import Limit
+from osqual.store.database import Row
 from osqual.store.limits import Claim
-from osqual.store.store import Row
 from osqual.testing.apart import most_forks
 
 Start = Callable[[Engine, Sequence[Claim]], RunResult]
@@ -65,7 +65,7 @@ def prospects_of(
     engine: Engine,
 ) -> list[Prospect]:
     """A prospect for each configuration, in the order in which to start them."""
-    reader, others = RecipeReader(catalogue=catalogue), engine.store.step_seconds()
+    reader, others = RecipeReader(catalogue=catalogue), engine.store.history.step_seconds()
 
     def recipe(configuration: Configuration) -> str:
         found = None if options.cold else reader.built(configuration).recipe
@@ -79,7 +79,7 @@ def prospects_of(
                 start=partial(qualify, catalogue, each, options),
                 work_out=Needs if alone else partial(needs_of, catalogue, each, options, engine),
                 recipe=recipe(each),
-                steps_s=usual({**others, **engine.store.step_seconds(each.path)}),
+                steps_s=usual({**others, **engine.store.history.step_seconds(each.path)}),
             )
             for each in configurations
         ]
@@ -88,7 +88,7 @@ def prospects_of(
 
 def resumable(runs: Iterable[Row], engine: Engine) -> list[Prospect]:
     """A prospect for each run to resume. Limits are not looked at: its claims on them stand."""
-    others = engine.store.step_seconds()
+    others = engine.store.history.step_seconds()
 
     def start(run: Row) -> Start:
         return lambda engine, _claims: resume(run, engine)
@@ -104,7 +104,7 @@ def resumable(runs: Iterable[Row], engine: Engine) -> list[Prospect]:
             configuration=run["configuration"],
             start=start(run),
             work_out=partial(room, run),
-            steps_s=usual({**others, **engine.store.step_seconds(run["configuration"])}),
+            steps_s=usual({**others, **engine.store.history.step_seconds(run["configuration"])}),
         )
         for run in runs
     ]

@@ -17,8 +17,9 @@ from osqual.pipeline.resume import close_run, is_dead
 from osqual.pipeline.workflow import Engine, end_resources
 from osqual.processes.job import Job
 from osqual.processes.running import Marked, marked_processes
+from osqual.store.database import Row
 from osqual.store.lock import orchestrator_lock
-from osqual.store.store import ENDED, Row, open_store
+from osqual.store.store import ENDED, open_store
 from osqual.teardown import describe, remove_path
 
 RUNS = "runs"

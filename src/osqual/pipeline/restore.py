@@ -17,7 +17,8 @@ from osqual.pipeline.reusing import reuse_of, take_over
 from osqual.platforms.base import ForkingPlatform
 from osqual.run.cluster_life import end_cluster, open_machines
 from osqual.run.context import RunContext, need
-from osqual.store.store import RUNNING, Row
+from osqual.store.database import Row
+from osqual.store.store import RUNNING
 from osqual.teardown import is_there, set_aside
 from osqual.testing.stored import stored_suites
 

@@ -11,7 +11,8 @@ from osqual.pipeline.restore import restore
 from osqual.pipeline.workflow import Engine, RunResult, carry_out, end_resources, run_context
 from osqual.processes.running import owner_alive, owner_token
 from osqual.run.context import RunContext, RunOptions
-from osqual.store.store import ENDED, Row
+from osqual.store.database import Row
+from osqual.store.store import ENDED
 
 
 def resume(run: Row, engine: Engine) -> RunResult:

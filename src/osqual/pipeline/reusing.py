@@ -13,7 +13,7 @@ from osqual.pipeline.publishing import digests, tool_versions
 from osqual.plan.reasons import is_recipe_input
 from osqual.recipe import digest_of
 from osqual.run.context import Reuse, RunContext, need
-from osqual.store.store import Row
+from osqual.store.database import Row
 from osqual.testing.stored import stored_suites
 
 
@@ -43,8 +43,10 @@ def find_reusable(context: RunContext) -> Reuse | None:
     context.store.note_qualification(run_id, digest)
     if not options.reuse or options.cold or options.keep is KeepPolicy.ALWAYS:
         return None
-    run = context.store.qualified_before(digest, before=run_id)
-    return None if run is None else reuse_of(run, audited=is_audited(run_id, options.audit))
+    found = context.store.history.qualified_before(digest, before=run_id)
+    if found is None:
+        return None
+    return reuse_of(context.store.judged_run(found), audited=is_audited(run_id, options.audit))
 
 
 def reuse_of(run: Row, *, audited: bool) -> Reuse:

@@ -36,8 +36,9 @@ from osqual.run.parts import BUILT_IN, Parts
 from osqual.secrecy import Secrecy, hide_in
 from osqual.settings import Settings
 from osqual.store.cancel_requests import heed_requests
+from osqual.store.database import Row
 from osqual.store.limits import Claim
-from osqual.store.store import Row, Store
+from osqual.store.store import Store
 from osqual.testing.suites import run_suites
 
 

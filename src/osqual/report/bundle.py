@@ -16,7 +16,8 @@ from osqual.evidence import evidence_and_inputs
 from osqual.publish.files import images_text, record_text
 from osqual.publish.outbox import Publication, kept_publication
 from osqual.secrecy import hide_in
-from osqual.store.store import Row, Store
+from osqual.store.database import Row
+from osqual.store.store import Store
 
 MANIFEST = "SHA256SUMS"
 

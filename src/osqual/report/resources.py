@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from osqual.formats.times import elapsed_s
-from osqual.store.store import Row
+from osqual.store.database import Row
 from osqual.teardown import Kinds, is_there
 
 _THERE = {True: "there", False: "gone", None: "unknown"}

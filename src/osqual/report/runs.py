@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from osqual.processes.running import owner_alive
-from osqual.store.store import Row, Store
+from osqual.store.database import Row
+from osqual.store.store import Store
 
 BAD_OUTCOMES = ("fail", "error")
 

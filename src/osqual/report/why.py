@@ -10,7 +10,8 @@ from typing import Any
 
 from osqual.model import Outcome
 from osqual.plan.reasons import changes_between
-from osqual.store.store import Row, Store
+from osqual.store.database import Row
+from osqual.store.store import Store
 from osqual.testing.consoles import consoles_file, read_consoles
 
 BAD = (Outcome.FAIL.value, Outcome.ERROR.value)
@@ -61,8 +62,8 @@ def _failed(result: Row) -> bool:
 
 
 def _explained(run: Row, result: Row, store: Store) -> Explained:
-    sightings = [_sighting(row) for row in store.failures_like(result["signature"])]
-    good = store.last_pass(
+    sightings = [_sighting(row) for row in store.history.failures_like(result["signature"])]
+    good = store.history.last_pass(
         run["configuration"], result["suite"], result["test_id"], before=run["started_at"]
     )
     consoles = read_consoles(consoles_file(Path(run["directory"]), result["suite"]))

@@ -19,7 +19,8 @@ from osqual.report.runs import run_state
 from osqual.serve.live_site import LiveSite
 from osqual.serve.tails import EventLines, Tail, files_of
 from osqual.site.numbered import LETTERS
-from osqual.store.store import Row, Store
+from osqual.store.database import Row
+from osqual.store.store import Store
 
 POLL_S = 1.0
 QUIET_S = 15.0
@@ -192,7 +193,10 @@ def run_snapshot(row: Row, store: Store) -> dict[str, Any]:
         ],
     }
     if state == "running":
-        history = {**store.step_seconds(), **store.step_seconds(row["configuration"])}
+        history = {
+            **store.history.step_seconds(),
+            **store.history.step_seconds(row["configuration"]),
+        }
         found["usual"] = usual(history)
     return found
 

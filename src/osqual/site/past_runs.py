@@ -14,7 +14,8 @@ from osqual.errors import InvalidInput
 from osqual.formats.times import epoch
 from osqual.publish.record import QualificationRecord
 from osqual.report.runs import run_state
-from osqual.store.store import Row, Store
+from osqual.store.database import Row
+from osqual.store.store import Store
 
 BATCH = 200
 MAX_COMMITS = 5_000

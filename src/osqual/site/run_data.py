@@ -9,7 +9,7 @@ from osqual.report.plain import plain_line, plain_text
 from osqual.report.run_report import RunReport, read_report
 from osqual.site.past_runs import PastRun
 from osqual.site.writer import without_nothing
-from osqual.store.store import Row
+from osqual.store.database import Row
 
 _QUIET = frozenset({"pass", "skip"})
 

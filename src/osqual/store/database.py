@@ -4,8 +4,9 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, Select, create_engine, event, text
 from sqlalchemy.exc import (
     DatabaseError,
     IntegrityError,
@@ -18,6 +19,8 @@ from sqlalchemy.exc import (
 from osqual.cancellation import pauses
 from osqual.errors import InvalidInput, OsqualError, StoreFailed
 from osqual.store.schema import SCHEMA_REVISION
+
+Row = Mapping[str, Any]
 
 BUSY_TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 10
@@ -124,6 +127,12 @@ _TO_DO: Mapping[str, str] = {
     "they hold",
 }
 _OTHERWISE = "look at the words above; then `osqual resume` or `osqual reap`"
+
+
+def read_rows(engine: Engine, query: Select[Any]) -> list[Row]:
+    """What a query finds, by column."""
+    with named_errors(), connected(engine) as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def sqlite_url(path: Path) -> str:

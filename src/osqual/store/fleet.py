@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, extract, func, insert, select, text, update
 
-from osqual.store.database import MIGRATION_LOCK, transaction
+from osqual.store.database import MIGRATION_LOCK, Row, transaction
 from osqual.store.schema import runs, schedules
-from osqual.store.store import RUNNING, Row
+from osqual.store.store import RUNNING
 
 CARE_LOCK = 7_167_827
 """A number that only osqual takes for an advisory lock."""

@@ -7,24 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, delete, insert, select, update
-from sqlalchemy.engine import RowMapping
+from sqlalchemy import Connection, Engine, Select, Table, delete, insert, select, update
 
 from osqual.errors import NotFound, StoreFailed
 from osqual.failpoints import boundary
 from osqual.model import Judgement, SuiteResult
 from osqual.settings import Settings
-from osqual.store.database import connected, named_errors, open_engine, sqlite_url, transaction
+from osqual.store.database import Row, open_engine, read_rows, sqlite_url, transaction
+from osqual.store.history import History
 from osqual.store.limits import Claim, take
 from osqual.store.schema import OPEN_STATES, resources, results, runs, steps, suites
 
 RUNNING = "running"
 ENDED = "ended"
 LATEST = "latest"
-HISTORY = 9
-"""How many of the last runs tell how long a step takes."""
-
-Row = Mapping[str, Any]
 
 
 def open_store(settings: Settings) -> "Store":
@@ -48,6 +44,7 @@ class Store:
     def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine
         self._clock = clock
+        self.history = History(engine)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -288,19 +285,6 @@ class Store:
         """A run's steps in order."""
         return self._rows(select(steps).where(steps.c.run_id == run_id).order_by(steps.c.position))
 
-    def step_seconds(self, configuration: str | None = None) -> dict[str, list[float]]:
-        """How long each step took that ended well in the last runs, of one or of whichever."""
-        last = select(runs.c.id).where(runs.c.verdict.is_not(None))
-        if configuration is not None:
-            last = last.where(runs.c.configuration == configuration)
-        last = last.order_by(runs.c.started_at.desc()).limit(HISTORY)
-        took = (steps.c.ended_at - steps.c.started_at).label("took")
-        ended = steps.c.run_id.in_(last.scalar_subquery()) & (steps.c.status == "done")
-        found: dict[str, list[float]] = {}
-        for row in self._rows(select(steps.c.name, took).where(ended)):
-            found.setdefault(row["name"], []).append(max(0.0, float(row["took"])))
-        return found
-
     def rows_of(self, name: str, run_ids: Sequence[str]) -> dict[str, list[Row]]:
         """The steps, suites, results or resources of some runs, by run: one query for all."""
         table = {"steps": steps, "suites": suites, "results": results, "resources": resources}[name]
@@ -319,72 +303,10 @@ class Store:
         """A run's test results in the order they were recorded."""
         return self._rows(select(results).where(results.c.run_id == run_id).order_by(results.c.id))
 
-    def muted_signatures(
-        self, configuration: str, mutes: Sequence[str], *, before: str
-    ) -> dict[tuple[str, str, str], set[str]]:
-        """(mute, suite, test) -> signatures that were muted in other runs of a configuration."""
-        columns = (results.c.mute, results.c.suite, results.c.test_id, results.c.signature)
-        earlier = (runs.c.configuration == configuration) & (runs.c.id != before)
-        muted = results.c.mute.in_(list(mutes)) & (results.c.signature != "")
-        query = select(*columns).join(runs, runs.c.id == results.c.run_id).where(earlier & muted)
-        found: dict[tuple[str, str, str], set[str]] = {}
-        for row in self._rows(query.distinct()) if mutes else ():
-            key = (row["mute"], row["suite"], row["test_id"])
-            found.setdefault(key, set()).add(row["signature"])
-        return found
-
-    def first_attempts(
-        self, configuration: str, suite: str, test_id: str, *, before: str, limit: int
-    ) -> list[bool]:
-        """Whether the first attempt at a test failed, in the last other runs that counted it."""
-        same = (results.c.suite == suite) & (results.c.test_id == test_id)
-        counted = results.c.outcome.in_(["pass", "fail", "error", "flaky"])
-        query = (
-            select(results.c.outcome)
-            .join(runs, runs.c.id == results.c.run_id)
-            .where(same & counted)
-            .where((runs.c.configuration == configuration) & (runs.c.id != before))
-            .order_by(runs.c.started_at.desc())
-        )
-        return [row["outcome"] != "pass" for row in self._rows(query.limit(limit))]
-
-    def qualified_before(self, digest: str, *, before: str) -> Row | None:
-        """The newest other run with a verdict of its own on the same, with its `totals`."""
-        judged = runs.c.verdict.in_(["qualified", "rejected"]) & runs.c.reused.is_(None)
-        query = select(runs).where((runs.c.qualification == digest) & (runs.c.id != before))
-        found = self._rows(query.where(judged).order_by(runs.c.started_at.desc()).limit(1))
-        return self.judged_run(found[0]["id"]) if found else None
-
     def judged_run(self, run_id: str) -> Row:
         """A run with its `totals`."""
         judge = next(step for step in self.steps(run_id) if step["name"] == "judge")
         return {**self.run(run_id), "totals": (judge["found"] or {}).get("totals", {})}
-
-    def failures_like(self, signature: str) -> list[Row]:
-        """Every failure of a signature, oldest first, with the run that saw it."""
-        columns = (results.c.run_id, results.c.suite, results.c.test_id, results.c.outcome)
-        query = select(*columns, runs.c.configuration, runs.c.started_at)
-        query = query.join(runs, runs.c.id == results.c.run_id)
-        query = query.where(results.c.signature == signature).order_by(runs.c.started_at)
-        return self._rows(query) if signature else []
-
-    def last_pass(
-        self, configuration: str, suite: str, test_id: str, *, before: float
-    ) -> Row | None:
-        """The last run of a configuration before a time in which a test passed at once."""
-        passed = (results.c.outcome == "pass") | (results.c.shadow == "pass")
-        same = (results.c.suite == suite) & (results.c.test_id == test_id)
-        query = select(runs).join(results, runs.c.id == results.c.run_id).where(same & passed)
-        query = query.where((runs.c.configuration == configuration) & (runs.c.started_at < before))
-        found = self._rows(query.order_by(runs.c.started_at.desc()).limit(1))
-        return found[0] if found else None
-
-    def shadows(self, mutes: Sequence[str]) -> list[Row]:
-        """What muted tests gave all the same, newest first, with the configuration of each run."""
-        columns = (results.c.mute, results.c.suite, results.c.test_id, results.c.shadow)
-        query = select(runs.c.configuration, *columns).join(runs, runs.c.id == results.c.run_id)
-        query = query.where(results.c.mute.in_(list(mutes)))
-        return self._rows(query.order_by(runs.c.started_at.desc())) if mutes else []
 
     def resources(self, *, run_id: str | None = None, open_only: bool = True) -> list[Row]:
         """Resources, oldest first; `open_only` leaves out those that have ended."""
@@ -464,10 +386,8 @@ class Store:
         with self._write(what) as connection:
             connection.execute(update(table).where(where).values(**values))
 
-    def _rows(self, query: Any) -> list[Row]:
-        with named_errors(), connected(self._engine) as connection:
-            found: Sequence[RowMapping] = connection.execute(query).mappings().all()
-        return [dict(row) for row in found]
+    def _rows(self, query: Select[Any]) -> list[Row]:
+        return read_rows(self._engine, query)
 
 
 @dataclass(frozen=True, kw_only=True)

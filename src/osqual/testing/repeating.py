@@ -64,7 +64,7 @@ def flakiness_of(context: RunContext) -> Mapping[tuple[str, str], Flakiness]:
 
 def history_of(test: TestResult, context: RunContext) -> Flakiness:
     """By the last runs in the store, and this one."""
-    outcomes = context.store.first_attempts(
+    outcomes = context.store.history.first_attempts(
         context.configuration.path,
         test.suite,
         test.test_id,

@@ -55,7 +55,7 @@ def mutes_of_run(context: RunContext) -> MutesOfRun:
     """The mutes in force, and the failures that they have muted here before."""
     ids = need(context.image).ids.values()
     mutes = for_image(need(context.inputs_mutes), tuple(ids))
-    known = context.store.muted_signatures(
+    known = context.store.history.muted_signatures(
         context.configuration.path, [mute.digest for mute in mutes], before=context.scope.run_id
     )
     return MutesOfRun(mutes=mutes, known=known)

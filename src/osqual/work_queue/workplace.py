@@ -20,8 +20,8 @@ from osqual.processes.running import owner_alive, owner_token
 from osqual.room import Admission
 from osqual.run.context import RunOptions
 from osqual.store.cancel_requests import heed
+from osqual.store.database import Row
 from osqual.store.fleet import Fleet
-from osqual.store.store import Row
 from osqual.teardown import end_resources
 
 FULL_S = 20.0
@@ -92,8 +92,8 @@ class Workplace:
         catalogue = open_catalogue(self.catalogue)
         chosen = catalogue.configuration(catalogue.root / configuration)
         history = {
-            **self.engine.store.step_seconds(),
-            **self.engine.store.step_seconds(chosen.path),
+            **self.engine.store.history.step_seconds(),
+            **self.engine.store.history.step_seconds(chosen.path),
         }
         prospect = Prospect(
             configuration=chosen.path,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from osqual.failpoints import number_boundaries
-from osqual.store.store import Row
+from osqual.store.database import Row
 from osqual.teardown import place_of
 from tests.durable import DurableWorld, in_child, memory_directory
 from tests.integration.faults.test_boundaries import MADE_AGAIN, assert_nothing_left

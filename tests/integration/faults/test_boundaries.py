@@ -15,7 +15,7 @@ import pytest
 
 from osqual.catalogue.published import parse_history, parse_images, parse_record
 from osqual.failpoints import number_boundaries
-from osqual.store.store import Row
+from osqual.store.database import Row
 from tests.durable import IMAGE_ID, DurableWorld, in_child, memory_directory
 
 pytestmark = pytest.mark.timeout(3600)
