@@ -17,6 +17,7 @@ from sqlalchemy import update
 
 from osqual.cli.main import main
 from osqual.cli.working import serve
+from osqual.serve.actions import Actions
 from osqual.settings import load_settings
 from osqual.store.database import Row, open_engine
 from osqual.store.schema import runs as runs_table
@@ -275,6 +276,24 @@ def test_a_schedule_submits_what_its_patterns_mean_when_it_is_due(shop: Shop) ->
     assert shop.osqual("schedule", "list", "--json") == []
     shop.wait(shop.done)
     assert {run["verdict"] for run in shop.runs()} == {"qualified"}
+    assert shop.left() == []
+
+
+def test_a_rerun_that_a_page_asks_for_is_done_by_a_worker(shop: Shop) -> None:
+    shop.start("one")
+    shop.osqual("submit", LEAF)
+    shop.wait(shop.done)
+    (first,) = shop.runs()
+    store = shop.world.store()
+    asked = Actions(store=store, settings=shop.world.settings).rerun(first["id"])
+    store.close()
+    assert asked["queue"] == "qemu"
+    shop.wait(shop.done)
+    assert shop.jobs()[asked["job"]] == "succeeded"
+    _, again = shop.runs()
+    assert (again["verdict"], again["job"]) == ("qualified", asked["job"])
+    assert again["options"]["image_of"] == first["id"]
+    assert again["image_ids"] == first["image_ids"], "nothing is built"
     assert shop.left() == []
 
 
