@@ -1,6 +1,8 @@
 """The index: what it remembers is never believed past a change, and it can always be deleted."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from osqual.catalogue.catalogue import Catalogue, conventions_of, open_catalogue
 from osqual.catalogue.facts import Facts, Standing, read_facts
 from osqual.catalogue.filters import parse_filters
-from osqual.catalogue.index import Index
+from osqual.catalogue.index import Index, Lines
 from tests.fixtures.catalogue_small import LEAF, leaf_files, publish, small_catalogue, write
 from tests.fixtures.catalogue_synthetic import write_catalogue
 
@@ -101,6 +103,27 @@ def test_every_kind_of_change_is_noticed(tmp_path: Path) -> None:
     tick()
     (root / LEAF).rename(root / LEAF.replace("enforcing", "disabled"))  # and one is renamed
     assert sorted(facts(root)) == [LEAF.replace("enforcing", "disabled"), OTHER]
+
+
+IN_TWO_PROCESSES = """
+import os, sys, pathlib
+import osqual.catalogue.index as index
+from tests.unit.test_catalogue_index import test_every_kind_of_change_is_noticed as test
+index._MANY = 0  # as if the catalogue were a large one
+os.cpu_count = lambda: 2
+fork, forks = os.fork, []
+os.fork = lambda: forks.append(1) or fork()
+test(pathlib.Path(sys.argv[1]))
+print(len(forks), "children")
+"""
+
+
+def test_every_change_of_a_large_catalogue_is_noticed(tmp_path: Path) -> None:
+    """Its files are looked at in a second process; this one has threads, and would not."""
+    argv = [sys.executable, "-c", IN_TWO_PROCESSES, str(tmp_path)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert int(done.stdout.split()[0]) > 5
 
 
 def test_a_history_that_decides_nothing_may_change_and_counts_once_it_decides(
@@ -196,6 +219,12 @@ def test_strange_ids_come_back_as_they_are(tmp_path: Path, image: str) -> None:
     small_catalogue(root, files={f"{LEAF}/dcos_images.yaml": {"us-west-2": image}})
     for _ in range(3):
         assert facts(root)[LEAF].images == {"us-west-2": image}
+
+
+def test_what_is_not_one_line_is_not_kept_in_a_file_of_lines() -> None:
+    assert Lines.of(["a", "", "b"]).each == ["a", "", "b"]
+    with pytest.raises(ValueError, match="several lines"):
+        Lines.of(["a\nb"])
 
 
 def test_directories_that_are_gone_are_forgotten(tmp_path: Path) -> None:

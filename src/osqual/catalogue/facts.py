@@ -9,7 +9,6 @@ from typing import NamedTuple, TypeVar
 
 from osqual.catalogue.catalogue import Catalogue
 from osqual.catalogue.filters import Filters, newest_first
-from osqual.catalogue.index import Row
 from osqual.catalogue.published import Record, parse_history, parse_images, parse_record
 from osqual.catalogue.tree import reachable
 from osqual.conventions import FileNames
@@ -31,7 +30,7 @@ class Standing(StrEnum):
     NO_IMAGE = "no image"
 
 
-class Facts(NamedTuple):  # as Row: a question may be about all of a large catalogue
+class Facts(NamedTuple):  # there are many: a frozen dataclass takes four times as long to make
     """The published facts of one configuration. `when` is ISO 8601, empty when nothing tells."""
 
     path: str
@@ -96,13 +95,13 @@ class _Asked:
         rows = index.unchanged_rows(reach if filters.conditions else None)
         if rows is None:
             return False
-        for row in rows:
-            if row.values:
-                facts = _recall(row, layout.dimensions)
+        for path, values in rows:
+            if values:
+                facts = _recall(path, values.split("\t"), layout.dimensions)
                 if not filters.conditions or filters.matches(facts.dimensions):
                     self.found.append(facts)
-            elif filters.matches(dimensions := layout.match(row.path) or {}):
-                self._read(row.path, dimensions, catalogue.scan(row.path).listings[row.path].names)
+            elif filters.matches(dimensions := layout.match(path) or {}):
+                self._read(path, dimensions, catalogue.scan(path).listings[path].names)
         index.save(complete=True)
         return True
 
@@ -126,7 +125,7 @@ class _Asked:
         published = [name for name in files.published if name in names]
         remembered = index.values(path, published)
         if remembered is not None:
-            self.found.append(_recall(Row(path=path, values=remembered), order))
+            self.found.append(_recall(path, remembered, order))
             return
         stamps = index.stamps(path, published)  # before reading: a change meanwhile is not missed
         reader = _Reader(root=self.catalogue.root, path=path, names=names)
@@ -150,14 +149,20 @@ def _values(facts: Facts, order: Sequence[str]) -> list[str]:
     return [*dimensions, facts.standing.value, facts.when, *images]
 
 
-def _recall(row: Row, order: Sequence[str]) -> Facts:
+def _recall(path: str, values: Sequence[str], order: Sequence[str]) -> Facts:
     """The facts that `_values` made a row of."""
-    values, count = row.values, len(order)
+    count = len(order)
     dimensions = dict(zip(order, values, strict=False))
-    if "" in dimensions.values():
+    if "" in values[:count]:
         dimensions = {name: value for name, value in dimensions.items() if value}
-    images = dict(zip(values[count + 2 :: 2], values[count + 3 :: 2], strict=True))
-    return Facts(row.path, dimensions, images, _STANDINGS[values[count]], values[count + 1])
+    images = iter(values[count + 2 :])
+    return Facts(
+        path,
+        dimensions,
+        dict(zip(images, images, strict=True)),  # a region, its image, the next region, …
+        _STANDINGS[values[count]],
+        values[count + 1],
+    )
 
 
 _STANDINGS: Mapping[str, Standing] = {standing.value: standing for standing in Standing}

@@ -10,23 +10,30 @@ import stat
 import zlib
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from hashlib import sha256
-from itertools import islice
+from itertools import accumulate, islice, pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 from osqual import __version__
+from osqual.catalogue.stamps import beside, stamp_of, stamps_of
 from osqual.conventions import Conventions, FileNames
 
 Entries = dict[str, tuple[str, str, str]]
 # From the paths of all directories, parents first, to those that matter.
 Reach = Callable[[Sequence[str]], Collection[str]]
+# The path of a remembered configuration, and its values with tabs between: empty when its files
+# must be read again.
+Row = tuple[str, str]
 
-FORMAT = 4
+FORMAT = 5
+_ENCODING = ("utf-8", "surrogateescape")  # of names, which may be any bytes
 # What changed this shortly before it was looked at could change again without a new change time:
 # clocks of file systems tick in up to two seconds.
 _SETTLED_NS = 2_000_000_000
+# Rows whose files take longer to look at than a process takes to begin and end.
+_MANY = 4_000
 
 
 def remembered_conventions(
@@ -70,12 +77,31 @@ def _read_of(row_files: str) -> list[str]:
     return row_files.partition("//")[0].split("/")
 
 
-def stamp_of(status: os.stat_result) -> str:
-    """What changes whenever a file or directory does. Nobody can set a change time back."""
-    return f"{status.st_ctime_ns} {status.st_ino}"
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """A column: one line an entry, taken apart when it is looked into."""
+
+    content: bytes | memoryview = b""
+
+    @classmethod
+    def of(cls, lines: Collection[str]) -> "Lines":
+        """Raises ValueError where an entry is not one line."""
+        text = "".join([f"{line}\n" for line in lines])
+        if text.count("\n") != len(lines):
+            raise ValueError("an entry has several lines")
+        return cls(text.encode(*_ENCODING))
+
+    @cached_property
+    def each(self) -> list[str]:
+        """The entries."""
+        return str(self.content, *_ENCODING).split("\n")[:-1]
+
+    def are(self, lines: Collection[str]) -> bool:
+        """Whether these are the entries."""
+        return bytes(self.content) == Lines.of(lines).content
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Columns:
     """The entries of an index, column by column: thousands of them are compared at once.
 
@@ -86,56 +112,47 @@ class Columns:
     in the order in which `retain` was given them.
     """
 
-    directories: list[str] = field(default_factory=list)
-    stamps: list[str] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    folders: list[str] = field(default_factory=list)
-    rows: list[str] = field(default_factory=list)
-    row_files: list[str] = field(default_factory=list)
-    row_stamps: list[str] = field(default_factory=list)
-    row_values: list[str] = field(default_factory=list)
+    directories: Lines = Lines()
+    stamps: Lines = Lines()
+    names: Lines = Lines()
+    folders: Lines = Lines()
+    rows: Lines = Lines()
+    row_files: Lines = Lines()
+    row_stamps: Lines = Lines()
+    row_values: Lines = Lines()
 
     @classmethod
     def of(cls, directories: Entries, rows: Entries) -> "Columns":
-        """From entries by path; directories sorted, a parent before what it contains."""
-        columns = cls()
-        for path, (stamp, names, folders) in sorted(directories.items()):
-            columns.directories.append(path)
-            columns.stamps.append(stamp)
-            columns.names.append(names)
-            columns.folders.append(folders)
-        for path, (files, stamps, values) in rows.items():
-            columns.rows.append(path)
-            columns.row_files.append(files)
-            columns.row_stamps.append(stamps)
-            columns.row_values.append(values)
-        return columns
+        """From entries by path; directories sorted, a parent before what it contains.
+
+        Raises ValueError, as Lines.
+        """
+        paths = sorted(directories)
+        return cls(
+            directories=Lines.of(paths),
+            stamps=Lines.of([directories[path][0] for path in paths]),
+            names=Lines.of([directories[path][1] for path in paths]),
+            folders=Lines.of([directories[path][2] for path in paths]),
+            rows=Lines.of(rows),
+            row_files=Lines.of([files for files, _, _ in rows.values()]),
+            row_stamps=Lines.of([stamps for _, stamps, _ in rows.values()]),
+            row_values=Lines.of([values for _, _, values in rows.values()]),
+        )
 
     def dump(self) -> tuple[bytes, list[int]]:
-        """As text, one line an entry, and the number of lines of each column."""
-        columns = list(vars(self).values())
-        text = "".join(f"{line}\n" for column in columns for line in column)
-        return text.encode("utf-8", "surrogateescape"), [len(column) for column in columns]
+        """All content, and how many bytes of it are each column's."""
+        contents = [getattr(self, column.name).content for column in fields(self)]
+        return b"".join(contents), list(map(len, contents))
 
     @classmethod
-    def parse(cls, content: bytes, counts: Sequence[int]) -> "Columns":
+    def parse(cls, content: memoryview, lengths: Sequence[int]) -> "Columns":
         """What `dump` gave. Raises ValueError."""
-        lines = content.decode("utf-8", "surrogateescape").split("\n")
-        columns = cls()
-        position = 0
-        for name, count in zip(list(vars(columns)), counts, strict=True):
-            setattr(columns, name, lines[position : position + count])
-            position += count
-        if position != len(lines) - 1:
-            raise ValueError("the number of lines is wrong")
-        return columns
-
-
-class Row(NamedTuple):  # there are many, and a frozen dataclass takes four times as long to make
-    """One remembered configuration; `values` is empty when its files must be read again."""
-
-    path: str
-    values: Sequence[str]
+        ends = [0, *accumulate(lengths)]
+        if ends[-1] != len(content):
+            raise ValueError("the length is wrong")
+        parts = [Lines(content[start:end]) for start, end in pairwise(ends)]
+        names = [column.name for column in fields(cls)]
+        return cls(**dict(zip(names, parts, strict=True)))
 
 
 @dataclass(kw_only=True)
@@ -151,7 +168,7 @@ class Index:
     now_ns: int
     file: Path | None = None
     complete: bool = False
-    columns: Columns = field(default_factory=Columns)
+    columns: Columns = Columns()
     _directories: Entries | None = None
     _rows: Entries | None = None
     _changed: bool = False
@@ -170,10 +187,11 @@ class Index:
         file = directory / f"{name}.index"
         index = cls(root=root, conventions=conventions, now_ns=now_ns, file=file)
         with suppress(OSError, ValueError, KeyError, TypeError):
-            header, _, content = file.read_bytes().partition(b"\n")
-            facts = json.loads(header)
-            if facts["for"] == index._identity() and facts["crc"] == zlib.crc32(content):
-                index.columns = Columns.parse(content, facts["counts"])
+            content = file.read_bytes()
+            start = content.index(b"\n") + 1
+            facts, columns = json.loads(content[:start]), memoryview(content)[start:]
+            if facts["for"] == index._identity() and facts["crc"] == zlib.crc32(columns):
+                index.columns = Columns.parse(columns, facts["lengths"])
                 index.complete = facts["complete"]
         return index
 
@@ -191,41 +209,37 @@ class Index:
         if not self.complete:
             return None
         columns = self.columns
-        directories, stamps = columns.directories, columns.stamps
-        chosen: Sequence[int] = range(len(columns.rows))
+        directories, stamps = columns.directories.each, columns.stamps
+        rows = columns.rows.each
+        chosen: Sequence[int] = range(len(rows))
         if reach is not None:
             wanted = reach(directories)
-            pairs = [pair for pair in zip(directories, stamps, strict=True) if pair[0] in wanted]
-            directories, stamps = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-            chosen = [number for number in chosen if columns.rows[number] in wanted]
-        if self._stamps_of(directories) != stamps:
-            return None
-        return self._fresh_rows(chosen)
-
-    def _fresh_rows(self, chosen: Sequence[int]) -> list[Row]:
-        columns = self.columns
-        paths, names, texts = columns.rows, columns.row_files, columns.row_values
-        known = columns.row_stamps
+            entries = zip(directories, stamps.each, strict=True)
+            stamps = Lines.of([stamp for path, stamp in entries if path in wanted])
+            directories = [path for path in directories if path in wanted]
+            chosen = [number for number in chosen if rows[number] in wanted]
+        known = columns.row_stamps.each
         remembered = [number for number in chosen if known[number]]
-        changed = self._changed_rows(remembered)
-        rows = []
-        for number in chosen:
-            # Without files there is nothing that could change, and nothing was remembered of it.
-            sure = number not in changed if known[number] else not names[number]
-            rows.append(Row(paths[number], texts[number].split("\t") if sure else []))
-        return rows
+        with beside(  # the files are nearly half of what there is to look at
+            lambda: not self._changed_rows(remembered), worthwhile=len(remembered) > _MANY
+        ) as unchanged:
+            now = stamps_of(str(self.root), directories)
+            if now is None or not stamps.are(now):
+                return None
+            changed = set() if unchanged() else self._changed_rows(remembered)
+        values = columns.row_values.each
+        return [(rows[n], "" if n in changed else values[n]) for n in chosen]
 
     def _changed_rows(self, remembered: Sequence[int]) -> set[int]:
         """Those of some rows of which a file is not as it was."""
         columns = self.columns
-        paths, known = columns.rows, columns.row_stamps
-        names = {text: _read_of(text) for text in set(columns.row_files)}
+        paths, row_files = columns.rows.each, columns.row_files.each
+        known = columns.row_stamps.each
+        names = {text: _read_of(text) for text in set(row_files)}
         files = [
-            f"{paths[number]}/{name}"
-            for number in remembered
-            for name in names[columns.row_files[number]]
+            f"{paths[number]}/{name}" for number in remembered for name in names[row_files[number]]
         ]
-        now = self._stamps_of(files)
+        now = stamps_of(str(self.root), files)
         if now == "|".join([known[number] for number in remembered]).split("|"):
             return set()
         if now is None:
@@ -236,17 +250,6 @@ class Index:
             for number in remembered
             if [*islice(left, known[number].count("|") + 1)] != known[number].split("|")
         }
-
-    def _stamps_of(self, paths: Sequence[str]) -> list[str] | None:
-        """The stamps of all paths; None when one of them is gone."""
-        prefix = f"{self.root}/"
-        try:
-            return [
-                f"{status.st_ctime_ns} {status.st_ino}"
-                for status in map(os.lstat, [prefix + path for path in paths])
-            ]
-        except OSError:
-            return None
 
     # -- a changed catalogue, one by one
 
@@ -318,15 +321,18 @@ class Index:
     def _known_directories(self) -> Entries:
         if self._directories is None:
             columns = self.columns
-            entries = zip(columns.stamps, columns.names, columns.folders, strict=True)
-            self._directories = dict(zip(columns.directories, entries, strict=True))
+            entries = zip(
+                columns.stamps.each, columns.names.each, columns.folders.each, strict=True
+            )
+            self._directories = dict(zip(columns.directories.each, entries, strict=True))
         return self._directories
 
     def _known_rows(self) -> Entries:
         if self._rows is None:
             columns = self.columns
-            entries = zip(columns.row_files, columns.row_stamps, columns.row_values, strict=True)
-            self._rows = dict(zip(columns.rows, entries, strict=True))
+            values = (columns.row_files.each, columns.row_stamps.each, columns.row_values.each)
+            entries = zip(*values, strict=True)
+            self._rows = dict(zip(columns.rows.each, entries, strict=True))
         return self._rows
 
     def retain(self, directories: Collection[str], rows: Sequence[str]) -> None:
@@ -344,13 +350,16 @@ class Index:
         """Write the index if anything changed."""
         if self.file is None or not (self._changed or complete != self.complete):
             return
+        try:
+            self.columns = Columns.of(self._known_directories(), self._known_rows())
+        except ValueError:  # a name with a line break in it
+            return
         self.complete = complete
-        self.columns = Columns.of(self._known_directories(), self._known_rows())
-        content, counts = self.columns.dump()
+        content, lengths = self.columns.dump()
         header = {
             "for": self._identity(),
             "complete": complete,
-            "counts": counts,
+            "lengths": lengths,
             "crc": zlib.crc32(content),
         }
         _write_quietly(self.file, json.dumps(header).encode() + b"\n" + content)
