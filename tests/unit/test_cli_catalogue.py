@@ -485,6 +485,14 @@ def test_plan_in_every_format(osqual: Osqual) -> None:
     assert osqual("plan", "nowhere").code == 2
 
 
+def test_a_plan_counts_no_build_where_the_published_image_is_tested(osqual: Osqual) -> None:
+    assert "4 to run (2 builds at most)" in osqual("plan").err
+    write(root(), {f"{LEAF}/publish_and_test_config.yaml": "publish_dcos_images_after: never\n"})
+    assert "4 to run (2 builds at most)" in osqual("plan").err
+    write(root(), {f"{RHEL}/publish_and_test_config.yaml": "publish_dcos_images_after: never\n"})
+    assert "4 to run (1 build at most)" in osqual("plan").err
+
+
 def test_what_one_cause_breaks_is_told_once(osqual: Osqual) -> None:
     more = [LEAF.replace("2.0.1", release) for release in ("2.0.3", "2.0.4")]
     for path in more:

@@ -95,9 +95,10 @@ def _print(found: "Plan") -> None:
     for step in found.of(Action.SKIP):
         click.echo(f"skip {step.configuration.path}  ({printable('; '.join(step.reasons))})")
     _warn_of_broken(found)
-    groups, runs = found.groups(), found.of(Action.RUN)
+    runs = found.of(Action.RUN)
+    builds = [group for group in found.groups() if group[0].builds]
     click.echo(
-        f"{len(runs)} to run ({counted(groups, 'build')} at most), "
+        f"{len(runs)} to run ({counted(builds, 'build')} at most), "
         f"{len(found.of(Action.SKIP))} skipped, {len(found.of(Action.BROKEN))} broken.",
         err=True,
     )

@@ -102,14 +102,16 @@ class _Planner:
         for directory in sorted(copies.keys() - after.keys()):
             target = next(place for place in upwards(directory) if place in after)
             moved.setdefault(target, []).append(directory)
-        providers = {user: _provider(user, copies) for user in users} if moved else {}
+        served: dict[str | None, list[str]] = {}
+        for user in users if moved else ():
+            served.setdefault(_provider(user, copies), []).append(user)
         for target, directories in sorted(moved.items()):
             yield Hoist(
                 target=_join(target, name),
                 copies=tuple(_join(directory, name) for directory in directories),
                 is_new=target not in copies,
                 configurations=tuple(
-                    user for user, provider in providers.items() if provider in directories
+                    sorted(user for copy in directories for user in served.get(copy, ()))
                 ),
             )
 
