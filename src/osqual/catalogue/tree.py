@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from osqual.catalogue.index import Index, stamp_of
+from osqual.catalogue.index import Index
 from osqual.catalogue.layout import Layout, Segment
+from osqual.catalogue.stamps import stamp_of
 from osqual.conventions import FileNames
 from osqual.errors import InvalidFile
 
