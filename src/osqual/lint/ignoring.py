@@ -5,7 +5,7 @@ comments for findings about the whole file.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from osqual.lint.finding import Finding, Found
@@ -13,7 +13,6 @@ from osqual.lint.view import View
 
 _COMMENT = re.compile(r"(?:#|//)\s*osqual:\s*ignore(?:\[(?P<codes>[^\]]*)\])?(?P<reason>.*)")
 _MARK = b"osqual:"
-_CODE = re.compile(r"OSQ[0-9]{3}")
 # Formats in which the text above is a comment. JSON has none: osqual.yaml ignores there.
 _WITHOUT_COMMENTS = (".json", ".md")
 
@@ -59,13 +58,13 @@ def _read(text: str) -> Iterator[Ignore]:
         yield Ignore(codes=codes, reason=match["reason"].strip(), line=number, covers=tuple(covers))
 
 
-def useless_comments(view: View) -> Iterator[Found]:
-    """Comments that silence nothing, because they name no code, or do not say why."""
+def useless_comments(view: View, *, known: Collection[str]) -> Iterator[Found]:
+    """Comments that silence nothing, because they name no known code, or do not say why."""
     for path in view.contents.paths:
         for ignore in ignores_of(view, path):
-            wrong = [code for code in ignore.codes if not _CODE.fullmatch(code)]
+            wrong = [code for code in ignore.codes if code not in known]
             if wrong or not ignore.codes:
-                named = f"{wrong[0]!r} is no code" if wrong else "it names no code"
+                named = f"{wrong[0]!r} is no rule's code" if wrong else "it names no code"
                 message = f"{named}; write `osqual: ignore[OSQ301] reason`"
                 yield Found(file=path, line=ignore.line, message=message)
             elif not ignore.reason:

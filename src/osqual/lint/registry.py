@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from osqual.errors import UsageError
 from osqual.lint.finding import Rule, warning
@@ -36,11 +37,14 @@ _TOPICS = (
     sharing,
 )
 
+_RULES = tuple(rule for topic in _TOPICS for rule in topic.RULES)
+_CODES = frozenset(["OSQ001", *(rule.code for rule in _RULES)])
+
 RULES: Mapping[str, Rule] = {
     rule.code: rule
     for rule in (
-        warning("OSQ001", "Ignore comment without effect", useless_comments),
-        *(rule for topic in _TOPICS for rule in topic.RULES),
+        warning("OSQ001", "Ignore comment without effect", partial(useless_comments, known=_CODES)),
+        *_RULES,
     )
 }
 
