@@ -13,7 +13,13 @@ from typing import Any
 
 from osqual.effects.scope import RunScope
 from osqual.effects.sockets import LINK_NAME
-from osqual.errors import CleanupIncomplete, InfrastructureError, Interrupted, OsqualError
+from osqual.errors import (
+    CleanupIncomplete,
+    InfrastructureError,
+    Interrupted,
+    OsqualError,
+    TimeLimitExceeded,
+)
 from osqual.processes.job import Job, JobState
 from osqual.processes.process import remove_temporaries
 from osqual.qemu.vm import RECORD_NAME, Vm, vm_runs
@@ -35,6 +41,8 @@ class ResourceKind:
     """End it; nothing happens when it is gone, or when it never came to be."""
     anywhere: bool = False
     """Whether another machine can see and end it too: what is in a cloud, not what is on a host."""
+    at_once: bool = False
+    """Whether it is ended without waiting, and so also when there is no time left to wait."""
 
 
 Kinds = Mapping[str, ResourceKind]
@@ -51,11 +59,7 @@ def end_resources(scope: RunScope, kinds: Kinds, *, steps: Collection[str] | Non
         if steps is not None and row.get("step", "") not in steps:
             continue
         try:
-            scope.cancellation.check()
-            kinds[row["kind"]].end(row, scope)
-            if kinds[row["kind"]].is_there(row):
-                raise InfrastructureError("It is still there.")
-            scope.journal.ended(row["id"])
+            _end_one(row, kinds[row["kind"]], scope)
         except Interrupted:
             raise
         except (OsqualError, OSError) as error:
@@ -66,6 +70,18 @@ def end_resources(scope: RunScope, kinds: Kinds, *, steps: Collection[str] | Non
             details="\n".join(left),
             resolution=f"remove what is named above, then run `osqual destroy {scope.run_id}`",
         )
+
+
+def _end_one(row: Row, kind: ResourceKind, scope: RunScope) -> None:
+    try:
+        scope.cancellation.check()
+    except TimeLimitExceeded:
+        if not kind.at_once:
+            raise
+    kind.end(row, scope)
+    if kind.is_there(row):
+        raise InfrastructureError("It is still there.")
+    scope.journal.ended(row["id"])
 
 
 def in_order(rows: Sequence[Row], kinds: Kinds) -> list[Row]:
@@ -179,7 +195,7 @@ def _leave(row: Row, scope: RunScope) -> None:
     """Ports, groups and shares of a limit are free once the machines that used them are gone."""
 
 
-_FILES = ResourceKind(is_there=_path_exists, end=_remove)
+_FILES = ResourceKind(is_there=_path_exists, end=_remove, at_once=True)
 
 LOCAL_KINDS: Kinds = {
     "job": ResourceKind(is_there=_job_runs, end=_end_job),

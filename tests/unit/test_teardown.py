@@ -136,6 +136,20 @@ def test_what_is_still_there_afterwards_stays_open(around: Surroundings) -> None
     assert len(around.journal.unended()) == 1
 
 
+def test_files_are_removed_also_when_the_time_is_over(around: Surroundings) -> None:
+    key = around.directory / "key"
+    key.write_text("secret")
+    around.scope.own("key", "ssh keys", path=str(key))
+    around.scope.own("cluster", "of machines")
+    waits = ResourceKind(is_there=lambda row: True, end=lambda row, scope: None)
+    scope = around.scope.limited(10, "the step destroy")
+    around.clock.ahead_s = 11
+    with pytest.raises(CleanupIncomplete, match="1 resources") as caught:
+        end_resources(scope, {"cluster": waits, **LOCAL_KINDS})
+    assert not key.exists()
+    assert "cluster of machines: Time limit exceeded" in caught.value.details
+
+
 def test_an_abandoned_clean_up_stops_at_once_and_the_rest_stays_recorded(
     around: Surroundings,
 ) -> None:

@@ -6,6 +6,7 @@ A step reads and extends the run's context, and returns a note for the person wh
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -248,15 +249,15 @@ def destroy_cluster(context: RunContext) -> Note:
 def end_everything(scope: RunScope, parts: Parts) -> None:
     """Have every platform end what it made for a run, then whatever else the journal has.
 
-    Goes on past failures, then raises the first of them.
+    Goes on past failures, then raises the first of them: it says why, the next that it is so still.
     """
     failures = []
-    for platform in parts.platforms.values():
+    platforms = [platform.destroy for platform in parts.platforms.values()]
+    for end in (*platforms, partial(end_resources, kinds=parts.kinds)):
         try:
-            platform.destroy(scope)
+            end(scope)
         except CleanupIncomplete as error:
             failures.append(error)
-    end_resources(scope, parts.kinds)
     if failures:
         raise failures[0]
 
