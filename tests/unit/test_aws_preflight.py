@@ -1,6 +1,8 @@
 """What is worked out before the cloud is asked: costs and limits, names, tags, the policy."""
 
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatch
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -17,6 +19,7 @@ from osqual.aws.preflight import (
 )
 from osqual.aws.tags import as_mapping, run_tags, tag_filter
 from osqual.cli.run import limit_of_each
+from tests.loopback import served
 
 PRICES = {"us-west-2": {"m5.large": 0.1, "m5.xlarge": 0.2}}
 
@@ -47,14 +50,46 @@ def test_a_limit_for_all_is_shared_by_the_runs(
 
 
 def test_names_that_cannot_be_right_are_refused_without_asking() -> None:
-    from datetime import UTC, datetime
-
     with pytest.raises(UnknownRegion):
         check_region("us_west_2")
     with pytest.raises(BaseImageGone):
         check_base_image("us-west-2", "centos", allow_deprecated=False, now=datetime.now(UTC))
     assert home_region("cn-northwest-1") == "cn-north-1"
     assert home_region("eu-west-1") == "us-east-1"
+
+
+IMAGE = """<DescribeImagesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><imagesSet>
+<item><imageId>ami-00000001</imageId><imageState>available</imageState>
+<deprecationTime>2024-06-30T00:00:00.000Z</deprecationTime></item>
+</imagesSet></DescribeImagesResponse>"""
+
+
+class OneImage(BaseHTTPRequestHandler):
+    """Answers DescribeImages with an image that its owner has deprecated."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(IMAGE.encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+def test_a_deprecated_base_is_refused_unless_the_settings_take_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    day = timedelta(days=1)
+    end = datetime(2024, 6, 30, tzinfo=UTC)
+    with served(OneImage) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", url)
+        for allowed, now in ((False, end - day), (True, end + day)):
+            check_base_image("us-west-2", "ami-00000001", allow_deprecated=allowed, now=now)
+        with pytest.raises(BaseImageGone, match="deprecated since 2024-06-30"):
+            check_base_image("us-west-2", "ami-00000001", allow_deprecated=False, now=end + day)
 
 
 def test_tags_tell_the_run_and_its_end() -> None:

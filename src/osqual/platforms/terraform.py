@@ -239,7 +239,7 @@ def _check_planned(
     region = cluster_region(wanted, wish)
     plan = workspace.planned(scope)
     types = instance_types(plan)
-    if not types:
+    if not plan:
         scope.warn("this Terraform does not tell its plan: types, quota and cost are not checked")
     preflight.check_types_offered(region, types)
     if PUBLIC_KEY not in declared.variables and wanted.get(KEY_NAME):
