@@ -14,7 +14,6 @@ from tests.integration.aws.conftest import LEAF, NETWORK, REGION, World
 pytestmark = [pytest.mark.aws, pytest.mark.timeout(1200)]
 
 
-@pytest.mark.unproven
 def test_neither_apply_nor_destroy_comes_to_its_end(world: World) -> None:
     world.own_provider()
     world.settings("retries: {attempts: 1}\ntime_limits: {destroy: 40}\n")
