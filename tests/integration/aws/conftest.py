@@ -7,6 +7,7 @@ import getpass
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -345,8 +346,13 @@ class World:
         )
 
     def osqual(self, *arguments: str, **extra: str) -> "subprocess.CompletedProcess[str]":
+        """Run the program to its end; what hangs is interrupted, and shown when the test fails."""
         child = self.start(*arguments, **extra)
-        stdout, stderr = child.communicate(timeout=LIMIT_S)
+        try:
+            stdout, stderr = child.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGINT)
+            stdout, stderr = child.communicate(timeout=300)
         print(f"$ osqual {' '.join(arguments)} -> {child.returncode}\n{stdout}{stderr}")
         return subprocess.CompletedProcess(arguments, child.returncode, stdout, stderr)
 

@@ -5,8 +5,10 @@ an ssh configuration, written as instances appear, maps their addresses to its n
 """
 
 import json
+import re
 import shutil
 import subprocess
+import tarfile
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -18,12 +20,11 @@ from typing import Any
 import pytest
 
 from osqual.cancellation import Cancellation
-from osqual.cluster_file import read_cluster
+from osqual.cluster_file import FILE_NAME, read_cluster
 from osqual.model import Cluster
 from osqual.ssh.machine import Machine
 from tests.integration.aws.conftest import LEAF, PROFILE, World
-from tests.integration.conftest import LEAF as QEMU_LEAF
-from tests.integration.conftest import Workshop
+from tests.integration.conftest import TINY, Workshop
 
 pytestmark = [
     pytest.mark.aws,
@@ -33,21 +34,30 @@ pytestmark = [
 ]
 
 DCOS_LEAF = "centos/7.6/aws/DCOS-2.0.0/docker-19.03.5"
-# What makes a machine look as DC/OS leaves it: its environment, and a suite of its own.
+TWO_NODES = 'num_of_masters = "1"\nnum_of_private_agents = "1"\nnum_of_public_agents = "0"\n'
+# What makes a machine look as DC/OS leaves it: its environment, and its check of itself.
 DCOS_LAYOUT = """\
 #!/bin/sh
 set -eu
 sudo=; [ "$(id -u)" = 0 ] || sudo="sudo -n"
-$sudo apt-get update -qq
-$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-pytest
-tests=/opt/mesosphere/active/dcos-integration-test-1
-$sudo mkdir -p "$tests" /opt/mesosphere/bin
+$sudo mkdir -p /opt/mesosphere/bin
 printf '#!/bin/sh\\nexit 0\\n' | $sudo tee /opt/mesosphere/bin/dcos-diagnostics >/dev/null
-printf '#!/bin/sh\\nexec python3 -m pytest -p no:cacheprovider "$@"\\n' |
-  $sudo tee /opt/mesosphere/bin/py.test >/dev/null
-$sudo chmod 755 /opt/mesosphere/bin/dcos-diagnostics /opt/mesosphere/bin/py.test
+$sudo chmod 755 /opt/mesosphere/bin/dcos-diagnostics
 echo 'export PATH=/opt/mesosphere/bin:$PATH' |
   $sudo tee /opt/mesosphere/environment.export >/dev/null
+"""
+# On the master also a suite, and the Python that DC/OS brings along.
+DCOS_SUITE = """\
+$sudo tar -C /opt/mesosphere -xzf /tmp/python.tar.gz
+tests=/opt/mesosphere/active/dcos-integration-test-1
+$sudo mkdir -p "$tests"
+$sudo tee /opt/mesosphere/bin/py.test >/dev/null <<'PYTEST'
+#!/bin/sh
+export PYTHONHOME=/opt/mesosphere/usr
+export LD_LIBRARY_PATH=/opt/mesosphere/usr/lib/x86_64-linux-gnu:/opt/mesosphere/lib/x86_64-linux-gnu
+exec /opt/mesosphere/usr/bin/python3.11 -m pytest -p no:cacheprovider "$@"
+PYTEST
+$sudo chmod 755 /opt/mesosphere/bin/py.test
 $sudo tee "$tests/test_hosts.py" >/dev/null <<'TESTS'
 import os
 
@@ -59,6 +69,25 @@ def test_muted():
     raise AssertionError("tests_to_run leaves this one out")
 TESTS
 """
+
+
+# Of Debian's packages what a Python with pytest needs, on a machine that has its own libc.
+PYTHON_FILES = re.compile(
+    r"\./(usr/bin/python3\.11$|usr/lib/python3|usr/lib/x86_64-linux-gnu/lib(ffi|ssl|crypto)\."
+    r"|lib/x86_64-linux-gnu/lib(expat|z|bz2|lzma)\.)"
+)
+
+
+def make_python(archive: Path) -> None:
+    """A Python with pytest from Debian's packages, unpacked here: emulated, it takes minutes."""
+    packages = archive.with_name("packages.tar")
+    argv = ["mmdebstrap", "--quiet", "--variant=extract", "--include=python3-pytest"]
+    subprocess.run([*argv, "bookworm", str(packages)], check=True, stdin=subprocess.DEVNULL)
+    with tarfile.open(packages) as source, tarfile.open(archive, "w:gz", compresslevel=1) as target:
+        for member in source:
+            if PYTHON_FILES.match(member.name) and not member.isdir():
+                target.addfile(member, source.extractfile(member) if member.isreg() else None)
+    packages.unlink()
 
 
 @dataclass(frozen=True)
@@ -87,16 +116,17 @@ class Machines:
 
 @pytest.fixture(scope="module")
 def machines(workshop: Workshop) -> Iterator[Machines]:
-    done = workshop.osqual("run", QEMU_LEAF, "--keep", "always", "--publish", "none")
-    assert done.returncode == 0, done.stderr
-    directory = Path(workshop.stored()["directory"])
+    workshop.reset_catalogue()
+    (workshop.tiny / "cluster_profile.tfvars").write_text(TWO_NODES)
+    kept = workshop.run("--keep", "always", "--publish", "none", leaf=TINY)
     control = Path(tempfile.mkdtemp(prefix="oqa-"))
-    found = Machines(read_cluster(directory / "cluster.json"), control)
+    found = Machines(read_cluster(Path(kept["directory"]) / FILE_NAME), control)
     yield found
     for node in found.cluster.nodes:
         found.machine(node.name).close()
     shutil.rmtree(control, ignore_errors=True)
-    assert workshop.osqual("destroy", "latest").returncode == 0
+    assert workshop.osqual("destroy", kept["run"]).returncode == 0
+    workshop.reset_catalogue()
 
 
 @contextmanager
@@ -175,9 +205,13 @@ def test_the_same_with_the_product_dcos(world: World, machines: Machines) -> Non
     shutil.move(str(world.leaf), str(leaf))
     path = leaf / "packer.json"
     document = json.loads(path.read_text())
-    document["provisioners"] = [{"type": "shell", "script": "provision.sh"}]
+    document["provisioners"] = [
+        {"type": "file", "source": "python.tar.gz", "destination": "/tmp/python.tar.gz"},
+        {"type": "shell", "script": "provision.sh"},
+    ]
     path.write_text(json.dumps(document))
-    (leaf / "provision.sh").write_text(DCOS_LAYOUT)
+    make_python(leaf / "python.tar.gz")
+    (leaf / "provision.sh").write_text(DCOS_LAYOUT + DCOS_SUITE)
     profile = PROFILE.format(url=world.cloud.direct).replace(
         "thing_url", "custom_dcos_download_path"
     )
