@@ -3,7 +3,7 @@
 A step reads and extends the run's context, and returns a note for the person who watches.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -252,8 +252,9 @@ def end_everything(scope: RunScope, parts: Parts) -> None:
     Goes on past failures, then raises the first of them: it says why, the next that it is so still.
     """
     failures = []
-    platforms = [platform.destroy for platform in parts.platforms.values()]
-    for end in (*platforms, partial(end_resources, kinds=parts.kinds)):
+    ends: list[Callable[[RunScope], None]] = [each.destroy for each in parts.platforms.values()]
+    ends.append(partial(end_resources, kinds=parts.kinds))
+    for end in ends:
         try:
             end(scope)
         except CleanupIncomplete as error:
