@@ -36,9 +36,10 @@ RUN_LIMIT_S = 4500
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Begin no test with machines when the time that the caller gave is over."""
+    """Begin no test with machines when the time that the caller gave is over, or too short."""
     if item.get_closest_marker("qemu"):
-        skip_when_late()
+        lasts = item.get_closest_marker("minutes")
+        skip_when_late(lasts.args[0] if lasts else 0)
 
 
 def skip_when_late(minutes: float = 0) -> None:

@@ -239,6 +239,7 @@ def write_packages(bench: Bench, last: str) -> None:
 
 
 @pytest.mark.packer
+@pytest.mark.minutes(8)
 def test_every_way_to_build_gives_the_same_files(bench: Bench, tmp_path: Path) -> None:
     final = "echo last > /opt/demo/last; systemctl is-system-running --wait > /dev/null || :"
     write_packages(bench, "echo earlier > /opt/demo/last")

@@ -26,7 +26,12 @@ from osqual.ssh.machine import Machine
 from tests.integration.aws.conftest import LEAF, PROFILE, World
 from tests.integration.conftest import TINY, Workshop
 
-pytestmark = [pytest.mark.aws, pytest.mark.qemu, pytest.mark.timeout(3600)]
+pytestmark = [
+    pytest.mark.aws,
+    pytest.mark.qemu,
+    pytest.mark.minutes(12),
+    pytest.mark.timeout(3600),
+]
 
 DCOS_LEAF = "centos/7.6/aws/DCOS-2.0.0/docker-19.03.5"
 TWO_NODES = 'num_of_masters = "1"\nnum_of_private_agents = "1"\nnum_of_public_agents = "0"\n'

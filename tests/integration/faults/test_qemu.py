@@ -15,7 +15,7 @@ from osqual.failpoints import FAULT, TRACE, number_boundaries
 from osqual.processes.running import marked_processes
 from tests.integration.conftest import TINY, Workshop, wait_until
 
-pytestmark = [pytest.mark.qemu, pytest.mark.timeout(6 * 3600)]
+pytestmark = [pytest.mark.qemu, pytest.mark.minutes(8), pytest.mark.timeout(6 * 3600)]
 
 REPEATABLE = ("store:", "write", "start")
 """Kinds of boundaries whose number does not depend on how quick machines are."""
