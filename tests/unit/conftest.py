@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.catalogue_small import small_catalogue
+from osqual.cli.main import main
+from tests.fixtures.asking import BETA, NEWER, RHEL, Osqual, Ran
+from tests.fixtures.catalogue_small import LEAF, small_catalogue
 from tests.fixtures.shell import ONE, TWO, Shell
 
 
@@ -30,3 +32,26 @@ def shell(
     shell.git("init", "-q")
     shell.commit()
     return shell
+
+
+@pytest.fixture
+def osqual(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Osqual:
+    """Runs a command in the catalogue's root."""
+    root = tmp_path / "catalogue"
+    rhel = {"rhel/7.5/aws/base_images.json": {"us-west-2": "ami-2"}}
+    small_catalogue(root, LEAF, NEWER, BETA, RHEL, files={".git/keep": "", **rhel})
+    monkeypatch.setenv("OSQUAL_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.chdir(root)
+
+    def run(*arguments: str) -> Ran:
+        with pytest.raises(SystemExit) as caught:
+            main(list(arguments))
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        code = caught.value.code
+        assert isinstance(code, int)
+        return Ran(code, captured.out, captured.err)
+
+    return run
