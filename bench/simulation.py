@@ -132,6 +132,10 @@ class Simulated:
             nodes=nodes, identity=SshIdentity(private_key=key, public_key=key, known_hosts=key)
         )
 
+    def accelerator(self, scope: RunScope) -> str:
+        """There is no processor."""
+        return ""
+
     def destroy(self, scope: RunScope) -> None:
         """Nothing is there."""
 
