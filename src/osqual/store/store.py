@@ -392,7 +392,7 @@ class Store:
 
 @dataclass(frozen=True, kw_only=True)
 class RunJournal:
-    """`journal.Journal` on the store."""
+    """`Journal` on the store."""
 
     store: Store
     run_id: str
