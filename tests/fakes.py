@@ -29,8 +29,9 @@ from osqual.processes.programs import FoundProgram, Program
 from osqual.room import Room
 from osqual.run.parts import Parts
 from osqual.settings import Settings
+from osqual.store.database import Row
 from osqual.suites.base import Listing, SuiteRequest
-from osqual.teardown import LOCAL_KINDS, ResourceKind, Row, end_resources
+from osqual.teardown import LOCAL_KINDS, ResourceKind, end_resources
 from osqual.templates.template import PackerTemplate
 
 PROGRAM = FoundProgram(

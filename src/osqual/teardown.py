@@ -1,15 +1,14 @@
 """Ending resources, from the journal alone: for each kind, how to see one and how to end it.
 
 Everybody who ends something goes through here: the destroy step, builders that start over,
-`osqual destroy`, resume and reap. A new kind is a line in `parts`.
+`osqual destroy`, resume and reap. A new kind is a line in `run.parts`.
 """
 
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from osqual.effects.scope import RunScope
 from osqual.effects.sockets import LINK_NAME
@@ -24,11 +23,10 @@ from osqual.processes.job import Job, JobState
 from osqual.processes.process import remove_temporaries
 from osqual.qemu.vm import RECORD_NAME, Vm, vm_runs
 from osqual.ssh.machine import close_connections
+from osqual.store.database import Row
 
 JOB_GRACE_S = 120.0
 """How long a job that is asked to end may take: Packer and Terraform clean up behind themselves."""
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +39,8 @@ class ResourceKind:
     """End it; nothing happens when it is gone, or when it never came to be."""
     anywhere: bool = False
     """Whether another machine can see and end it too: what is in a cloud, not what is on a host."""
-    at_once: bool = False
-    """Whether it is ended without waiting, and so also when there is no time left to wait."""
+    without_waiting: bool = False
+    """Whether it is ended also when there is no time left: nothing that may still run needs it."""
 
 
 Kinds = Mapping[str, ResourceKind]
@@ -76,7 +74,7 @@ def _end_one(row: Row, kind: ResourceKind, scope: RunScope) -> None:
     try:
         scope.cancellation.check()
     except TimeLimitExceeded:
-        if not kind.at_once:
+        if not kind.without_waiting:
             raise
     kind.end(row, scope)
     if kind.is_there(row):
@@ -195,14 +193,14 @@ def _leave(row: Row, scope: RunScope) -> None:
     """Ports, groups and shares of a limit are free once the machines that used them are gone."""
 
 
-_FILES = ResourceKind(is_there=_path_exists, end=_remove, at_once=True)
+_FILES = ResourceKind(is_there=_path_exists, end=_remove)
 
 LOCAL_KINDS: Kinds = {
     "job": ResourceKind(is_there=_job_runs, end=_end_job),
     "vm": ResourceKind(is_there=_vm_runs, end=_end_vm),
     "sockets": ResourceKind(is_there=_path_exists, end=_end_sockets),
     "disk": _FILES,
-    "key": _FILES,
+    "key": replace(_FILES, without_waiting=True),
     "file": _FILES,
     "port": ResourceKind(is_there=_never, end=_leave),
     "network": ResourceKind(is_there=_never, end=_leave),

@@ -133,6 +133,8 @@ def test_jobs_that_sign_by_their_identity_can_prove_it(shell: Shell) -> None:
     assert shell.osqual("ci", "init", "github", "--force") == 0, shell.err
     workflow = yaml.safe_load(path.read_text())
     assert workflow["jobs"]["local"]["permissions"]["id-token"] == "write"
+    (run,) = [step for step in workflow["jobs"]["local"]["steps"] if step.get("name") == "Run"]
+    assert "|| 'none'" in run["env"]["PUBLISH"], "a fork's job has no identity, and signs nothing"
     assert "osqual[aws,sigstore]==" in workflow["env"]["OSQUAL"]
     (job,) = yaml.safe_load(gitlab_jobs([["a"]], keyless=True)).values()
     assert job["id_tokens"] == {"SIGSTORE_ID_TOKEN": {"aud": "sigstore"}}

@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
-from osqual.errors import CleanupIncomplete, Interrupted
+from osqual.effects.scope import RunScope
+from osqual.errors import CleanupIncomplete, InfrastructureError, Interrupted
+from osqual.pipeline.steps import end_everything
 from osqual.processes.job import Job, JobState
 from osqual.processes.process import write_atomic
 from osqual.processes.running import marked_processes, process_start
+from osqual.run.parts import Parts
+from osqual.store.database import Row
 from osqual.teardown import (
     LOCAL_KINDS,
     ResourceKind,
@@ -22,6 +26,7 @@ from osqual.teardown import (
     set_aside,
     short_lived,
 )
+from tests.fakes import FakePlatform
 from tests.scopes import Surroundings
 
 
@@ -200,3 +205,29 @@ def test_evidence_of_earlier_attempts_is_set_aside_by_number(tmp_path: Path) -> 
         (tmp_path / "build").mkdir()
         set_aside(tmp_path / "build")
         assert (tmp_path / f"build-{number}").is_dir()
+
+
+def test_whatever_is_left_is_named_with_the_first_reason_for_that(
+    around: Surroundings,
+) -> None:
+    def no_answer(row: Row, scope: RunScope) -> None:
+        raise InfrastructureError("The cloud does not answer.")
+
+    platform = FakePlatform(leaks=True, running={"master-1"})
+    cloud = ResourceKind(is_there=lambda row: True, end=no_answer)
+    machine: Any = None  # nobody opens one
+    parts = Parts(
+        builders={},
+        platforms={"qemu": platform},
+        suite_kinds={},
+        open_machine=machine,
+        inspect_programs=lambda: (),
+        kinds={"vm": ResourceKind(is_there=lambda row: True, end=no_answer), "cloud": cloud},
+    )
+    around.scope.own("vm", "master-1")
+    around.scope.own("cloud", "build")
+    with pytest.raises(CleanupIncomplete) as caught:
+        end_everything(around.scope, parts)
+    first, *_, last = caught.value.details.splitlines()
+    assert first == "vm master-1: left"
+    assert last == "cloud build"

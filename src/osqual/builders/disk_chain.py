@@ -40,7 +40,7 @@ class DiskChain:
 
     def checkpoint(self, build: BuildVm, position: int, title: str) -> None:
         """Make a layer of the machine as it is now, and let it go on in the next disk."""
-        draft = self._draft
+        draft, self._draft = self._draft, None  # dropped here, and not once more at the end
         if draft is None:
             return
         hold = ExitStack()

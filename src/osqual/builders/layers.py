@@ -15,7 +15,8 @@ from pathlib import Path
 from osqual.builders.locks import FileHold
 from osqual.effects.scope import RunScope
 from osqual.processes.process import write_atomic
-from osqual.teardown import ResourceKind, Row, place_of
+from osqual.store.database import Row
+from osqual.teardown import ResourceKind, place_of
 
 RECORD = "layer.json"
 DISK = "disk.qcow2"
@@ -107,7 +108,11 @@ class LayerStore:
             return None
         directory = self.directory / key
         shutil.rmtree(directory, ignore_errors=True)  # left by a process that was killed
-        directory.mkdir(parents=True)
+        try:
+            directory.mkdir(parents=True)
+        except OSError:
+            hold.close()
+            raise
         return LayerDraft(key=key, directory=directory, hold=hold)
 
     def remove(self, key: str) -> bool:

@@ -48,7 +48,8 @@ from osqual.processes.process import find_program, write_atomic
 from osqual.recipe import build_region
 from osqual.room import Room
 from osqual.settings import Settings
-from osqual.teardown import LOCAL_KINDS, ResourceKind, Row, end_resources, set_aside
+from osqual.store.database import Row
+from osqual.teardown import LOCAL_KINDS, ResourceKind, end_resources, set_aside
 from osqual.templates.template import PackerTemplate
 from osqual.templates.template_hcl import PLUGINS
 

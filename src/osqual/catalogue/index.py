@@ -352,7 +352,7 @@ class Index:
             return
         try:
             self.columns = Columns.of(self._known_directories(), self._known_rows())
-        except ValueError:  # a name with a line break in it
+        except ValueError:  # a name with a line break in it, or text that no file can hold
             return
         self.complete = complete
         content, lengths = self.columns.dump()

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 
+from osqual.room import available_cpus
+
 
 def stamp_of(status: os.stat_result) -> str:
     """What changes whenever a file or directory does. Nobody can set a change time back."""
@@ -33,10 +35,14 @@ def beside(check: Callable[[], bool], *, worthwhile: bool) -> Iterator[Callable[
     processor, or there are threads (a child has none of them, but has what they had locked), the
     check is made when its result is asked for. False also means that the process was ended.
     """
-    if not worthwhile or threading.active_count() > 1 or (os.cpu_count() or 1) < 2:
+    if not worthwhile or threading.active_count() > 1 or available_cpus() < 2:
         yield check
         return
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError:  # no further process is allowed
+        yield check
+        return
     if not child:
         _exit_with(check)
 

@@ -29,7 +29,7 @@ def _age(ctx: click.Context, param: click.Parameter, value: str | None) -> float
 
 @click.group()
 def cache() -> None:
-    """Show and prune base images, layers, indexes of catalogues and unfinished downloads.
+    """Show and prune base images and what they hold, layers, indexes and unfinished downloads.
 
     Everything here can be made again. Built images are not in the cache.
     """

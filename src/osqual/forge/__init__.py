@@ -1,1 +1,1 @@
-"""The forge that hosts the catalogue: comments on changes, statuses of commits."""
+"""The forge that hosts the catalogue: comments, statuses; and others who are told over HTTP."""

@@ -40,7 +40,7 @@ from osqual.run.announcing import check_forge, tell_begin
 from osqual.run.cluster_life import install_everything, make_cluster, provision_request
 from osqual.run.context import Note, RunContext, need
 from osqual.run.parts import Parts
-from osqual.teardown import end_resources
+from osqual.teardown import describe, end_resources
 from osqual.templates.template import user_variables
 from osqual.testing.inspection import inspect_image
 from osqual.testing.repeating import flakiness_of
@@ -249,7 +249,8 @@ def destroy_cluster(context: RunContext) -> Note:
 def end_everything(scope: RunScope, parts: Parts) -> None:
     """Have every platform end what it made for a run, then whatever else the journal has.
 
-    Goes on past failures, then raises the first of them: it says why, the next that it is so still.
+    Goes on past failures, then raises the first of them, which says why, with the names of whatever
+    else is left.
     """
     failures = []
     ends: list[Callable[[RunScope], None]] = [each.destroy for each in parts.platforms.values()]
@@ -260,7 +261,10 @@ def end_everything(scope: RunScope, parts: Parts) -> None:
         except CleanupIncomplete as error:
             failures.append(error)
     if failures:
-        raise failures[0]
+        first = failures[0]
+        left = [describe(row) for row in scope.journal.unended()]
+        first.details = "\n".join([first.details, *(it for it in left if it not in first.details)])
+        raise first
 
 
 def keeps_cluster(context: RunContext) -> bool:

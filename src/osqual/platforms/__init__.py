@@ -1,1 +1,1 @@
-"""Platforms turn an image into a cluster: qemu, terraform."""
+"""Platforms turn an image into a cluster: qemu, terraform; and say what it costs."""

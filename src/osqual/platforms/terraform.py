@@ -241,6 +241,8 @@ def _check_planned(
     types = instance_types(plan)
     if not plan:
         scope.warn("this Terraform does not tell its plan: types, quota and cost are not checked")
+    elif not types and wish.max_cost_usd is not None:
+        scope.warn("the plan names no instance of its own: what the cluster costs is not limited")
     preflight.check_types_offered(region, types)
     if PUBLIC_KEY not in declared.variables and wanted.get(KEY_NAME):
         preflight.check_key_pair(region, str(wanted[KEY_NAME]))

@@ -14,7 +14,8 @@ from osqual.cluster_file import CLUSTER_DIRECTORY
 from osqual.effects.scope import RunScope
 from osqual.errors import InfrastructureError, InvalidInput
 from osqual.platforms.base import TerraformWish
-from osqual.teardown import ResourceKind, Row, place_of
+from osqual.store.database import Row
+from osqual.teardown import ResourceKind, place_of
 from osqual.terraform.module import BUILT_IN_MODULES, module_source
 from osqual.terraform.program import find_terraform
 from osqual.terraform.workspace import Workspace

@@ -1,1 +1,1 @@
-"""The only door to other programs: short commands, and long jobs that outlive osqual."""
+"""The only door to other programs: short commands, long jobs that outlive osqual, signals."""

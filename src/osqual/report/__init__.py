@@ -1,1 +1,1 @@
-"""Renderers of a run: console, JSON."""
+"""Renderers of runs: console, JSON lines, text, Markdown, HTML, JUnit, bundles; why tests fail."""

@@ -68,8 +68,9 @@ class LiveSite:
 
     def build(self) -> None:
         """Make the site as things are now. Raises OsqualError or OSError."""
-        self._seen = self._fingerprint()
+        seen = self._fingerprint()
         self._make()
+        self._seen = seen
 
     def _make(self) -> None:
         number = self.number + 1
@@ -119,8 +120,9 @@ class LiveSite:
 
     @cached_property
     def _watched(self) -> Sequence[Path]:
-        git = GitTree(root=self.catalogue).directory()
-        of_git = [git / name for name in ("HEAD", "logs/HEAD", "index")] if git else []
+        # git refuses what another user owns, and tells nothing then.
+        git = GitTree(root=self.catalogue).directory() or self.catalogue / ".git"
+        of_git = [git / name for name in ("HEAD", "logs/HEAD", "index")]
         return [*of_git, *(self.catalogue / name for name in ("osqual.yaml", "mutes.yaml"))]
 
     def _place(self, number: int) -> Path:

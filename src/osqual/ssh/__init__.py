@@ -1,1 +1,1 @@
-"""A node over OpenSSH, and the way to it."""
+"""A node over OpenSSH: its server awaited, keys, the way to it."""

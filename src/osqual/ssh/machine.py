@@ -269,7 +269,7 @@ class Machine:
         """Run a program on the node; arguments reach it as they are.
 
         Raises CommandFailed for its own exit status (when `check`), ConnectionLost when there is
-        none, and what `processes.process.run` raises. See there for `stdin`, `stdout` and `on_line`.
+        none, and what `process.run` raises. See there for `stdin`, `stdout` and `on_line`.
         """
         words = list(argv)
         if env:

@@ -1,1 +1,1 @@
-"""The journal: runs, steps, resources and results on SQLite or PostgreSQL."""
+"""The journal on SQLite or PostgreSQL: runs, results, resources, wishes to cancel, history."""

@@ -10,8 +10,8 @@ class Journal(Protocol):
     def intend(self, kind: str, name: str, details: Mapping[str, Any]) -> int:
         """Record, before it is created, a resource with a deterministic name; returns its row.
 
-        `kind` is one that `parts` has a way to end (see `teardown`). `details` holds what a later
-        process needs for that (path, directory, …) and no secret.
+        `kind` is one that `run.parts` has a way to end (see `teardown`). `details` holds what a
+        later process needs for that (path, directory, …) and no secret.
         """
 
     def created(self, row: int, external_id: str, details: Mapping[str, Any]) -> None:

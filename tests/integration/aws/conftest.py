@@ -346,13 +346,14 @@ class World:
         )
 
     def osqual(self, *arguments: str, **extra: str) -> "subprocess.CompletedProcess[str]":
-        """Run the program to its end; what hangs is interrupted, and shown when the test fails."""
+        """Run the program to its end; what hangs is interrupted and shown, and fails the test."""
         child = self.start(*arguments, **extra)
         try:
             stdout, stderr = child.communicate(timeout=LIMIT_S)
         except subprocess.TimeoutExpired:
             child.send_signal(signal.SIGINT)
             stdout, stderr = child.communicate(timeout=300)
+            pytest.fail(f"osqual {' '.join(arguments)} hung:\n{stdout}{stderr}")
         print(f"$ osqual {' '.join(arguments)} -> {child.returncode}\n{stdout}{stderr}")
         return subprocess.CompletedProcess(arguments, child.returncode, stdout, stderr)
 

@@ -120,13 +120,15 @@ def machines(workshop: Workshop) -> Iterator[Machines]:
     (workshop.tiny / "cluster_profile.tfvars").write_text(TWO_NODES)
     kept = workshop.run("--keep", "always", "--publish", "none", leaf=TINY)
     control = Path(tempfile.mkdtemp(prefix="oqa-"))
-    found = Machines(read_cluster(Path(kept["directory"]) / FILE_NAME), control)
-    yield found
-    for node in found.cluster.nodes:
-        found.machine(node.name).close()
-    shutil.rmtree(control, ignore_errors=True)
-    assert workshop.osqual("destroy", kept["run"]).returncode == 0
-    workshop.reset_catalogue()
+    try:
+        found = Machines(read_cluster(Path(kept["directory"]) / FILE_NAME), control)
+        yield found
+        for node in found.cluster.nodes:
+            found.machine(node.name).close()
+    finally:
+        shutil.rmtree(control, ignore_errors=True)
+        workshop.reset_catalogue()
+        assert workshop.osqual("destroy", kept["run"]).returncode == 0
 
 
 @contextmanager

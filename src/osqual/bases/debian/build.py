@@ -25,7 +25,8 @@ from osqual.effects.scope import RunScope
 from osqual.errors import OsqualError
 from osqual.processes.job import Job, JobState
 from osqual.processes.process import find_program
-from osqual.teardown import ResourceKind, Row, place_of
+from osqual.store.database import Row
+from osqual.teardown import ResourceKind, place_of
 
 PROGRAMS = ("mmdebstrap", "qemu-img", "unshare")
 DISK_MIB = 2048
